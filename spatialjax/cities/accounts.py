@@ -1,0 +1,266 @@
+"""National and local accounts from data: the first half of inversion (CH section 4.4, Lemma 1 item 1).
+
+Plain NumPy: these numbers depend on the data and two calibration choices only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from spatialjax.data.schema import city_names, land_sector, source_of, traded_sectors, values
+from spatialjax.errors import DataError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class MendedSector:
+    """A sector whose value-added share was lowered so that final demand for it is not negative."""
+
+    sector: str
+    value_added_share_in_data: float
+    value_added_share: float
+    consumption_share_implied: float
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Who earns, spends and produces what, in dollars a year; consistent with every adding-up identity.
+
+    `wage` (city, occupation), `employment` (city, occupation, sector), `input_mix` (input, sector),
+    `consumption_share` (sector), `value_added_share`, `land_share`, `gross_output`, `expenditure` (city,
+    sector), `income` (city, occupation): wage plus land dividend.
+    """
+
+    wage: Array
+    employment: Array
+    input_mix: Array
+    consumption_share: Array
+    value_added_share: Array
+    land_share: Array
+    gross_output: Array
+    expenditure: Array
+    income: Array
+    mended: tuple[MendedSector, ...]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The data as arrays in the library's axis order."""
+
+    wage: Array
+    employment: Array
+    value_added_share: Array
+    input_share: Array
+    traded: Array
+    land_sector: int
+    cities: list[str]
+    sectors: list[str]
+
+    @classmethod
+    def of(cls, data: xr.Dataset) -> "_Inputs":
+        return cls(
+            wage=np.where(values(data, "employment").sum(2) > 0, values(data, "wage"), 0.0),
+            employment=values(data, "employment"),
+            value_added_share=values(data, "value_added_share"),
+            input_share=values(data, "input_share"),
+            traded=traded_sectors(data),
+            land_sector=land_sector(data),
+            cities=city_names(data),
+            sectors=[str(name) for name in data["sector"].values],
+        )
+
+    @property
+    def wage_bill(self) -> Array:
+        """WB[n, j], dollars a year by city and sector."""
+        return np.einsum("nk,nkj->nj", self.wage, self.employment)
+
+    @property
+    def input_mix(self) -> Array:
+        """mu[i, j] = G[i, j] / (1 - gamma[j]); zero for a sector without inputs."""
+        total = self.input_share.sum(0)
+        return np.divide(self.input_share, total, out=np.zeros_like(self.input_share), where=total > 0)
+
+
+def build_accounts(
+    data: xr.Dataset,
+    *,
+    housing_share: float = 0.2,
+    minimum_consumption_share: float | None = 0.001,
+) -> Accounts:
+    """Accounts that the data imply.
+
+    **Arguments:**
+
+    - `housing_share`: consumption share of the land-using sector.
+    - `minimum_consumption_share`: a sector with a smaller implied consumption share is raised to it by
+      lowering its value-added share at an unchanged input mix; `None` refuses such data instead.
+
+    **Raises:** `DataError` naming every city and sector for which there are no such accounts.
+    """
+    inputs, source = _Inputs.of(data), source_of(data)
+    output, consumption, mended = _national(inputs, housing_share, minimum_consumption_share, source)
+    national = inputs.wage_bill.sum(0)
+    value_added_share = np.where(np.arange(output.size) == inputs.land_sector, inputs.value_added_share, national / output)
+
+    income = inputs.wage + _land_dividend(inputs, output)
+    spending = np.einsum("nk,nkj->n", income, inputs.employment)
+    gross_output = _local_output(inputs, value_added_share, consumption, spending)
+    local_share, land_share = _local_shares(inputs, value_added_share, gross_output)
+    expenditure = consumption * spending[:, None] + ((1 - local_share) * gross_output) @ inputs.input_mix.T
+
+    problems = [
+        *_share_problems(inputs, local_share, land_share),
+        *_expenditure_problems(inputs, expenditure),
+    ]
+    if problems:
+        raise DataError(source, problems)
+    return Accounts(
+        wage=inputs.wage,
+        employment=inputs.employment,
+        input_mix=inputs.input_mix,
+        consumption_share=consumption,
+        value_added_share=local_share,
+        land_share=land_share,
+        gross_output=gross_output,
+        expenditure=expenditure,
+        income=income,
+        mended=mended,
+    )
+
+
+def _national(inputs: _Inputs, housing_share: float, minimum: float | None, source: str):
+    """National gross output, consumption shares, and the sectors mended to keep the latter positive.
+
+    Output is wage bills over value-added shares, except in the land-using sector and the mended ones,
+    where it makes final demand what is wanted: linear equations, because a sector's spending on inputs
+    is its output less its wage bill. Mending one sector raises demand for others, so it repeats.
+    """
+    floor = 0.0 if minimum is None else minimum
+    floored = np.zeros(len(inputs.sectors), bool)
+    implied = _consumption_shares(inputs, _national_output(inputs, floored, housing_share, floor))
+    consumption = implied
+    while True:
+        low = (consumption < floor - 1e-13) & ~floored
+        low[inputs.land_sector] = False
+        if not low.any():
+            break
+        if minimum is None:
+            raise DataError(source, [_negative_demand(inputs, consumption, j) for j in np.flatnonzero(low)])
+        floored |= low
+        output = _national_output(inputs, floored, housing_share, floor)
+        consumption = _consumption_shares(inputs, output)
+    output = _national_output(inputs, floored, housing_share, floor)
+    if (bad := output <= 0).any():
+        names = ", ".join(inputs.sectors[j] for j in np.flatnonzero(bad))
+        raise DataError(source, [f"no positive national output of {names} agrees with housing_share={housing_share}"])
+    national = inputs.wage_bill.sum(0)
+    mended = tuple(
+        MendedSector(inputs.sectors[j], inputs.value_added_share[j], national[j] / output[j], implied[j])
+        for j in np.flatnonzero(floored)
+    )
+    return output, consumption, mended
+
+
+def _negative_demand(inputs: _Inputs, consumption: Array, sector: int) -> str:
+    return (
+        f"sector {inputs.sectors[sector]}: other sectors buy more of it as an input than it produces (implied "
+        f"consumption share {consumption[sector]:.5f}); lower its value_added_share, or let "
+        "minimum_consumption_share (0.001, say) do it"
+    )
+
+
+def _national_output(inputs: _Inputs, floored: Array, housing_share: float, floor: float) -> Array:
+    """Yn[j], solving for the output of the land-using and the floored sectors."""
+    wage_bill, mix, land = inputs.wage_bill.sum(0), inputs.input_mix, inputs.land_sector
+    # Spending on inputs is slope * output + intercept: a land-using sector also pays for land.
+    slope = np.where(np.arange(wage_bill.size) == land, 1 - inputs.value_added_share, 1.0)
+    slope = np.where(inputs.input_share.sum(0) > 0, slope, 0.0)
+    intercept = np.where(np.arange(wage_bill.size) == land, 0.0, -wage_bill) * (slope > 0)
+    share = np.where(floored, floor, 0.0)
+    share[land] = housing_share
+    # Final demand for a sector: output less use as an input = share * (wage bills + land income).
+    final_demand = np.eye(wage_bill.size) - mix * slope
+    final_demand[:, land] -= share * inputs.value_added_share[land]
+    right = mix @ intercept + share * (wage_bill.sum() - wage_bill[land])
+    solved = floored.copy()
+    solved[land] = True
+    matrix = np.where(solved[:, None], final_demand, np.eye(wage_bill.size))
+    return np.linalg.solve(matrix, np.where(solved, right, wage_bill / inputs.value_added_share))
+
+
+def _consumption_shares(inputs: _Inputs, output: Array) -> Array:
+    """alpha[i] = (Yn[i] - sum_j G[i, j] Yn[j]) / total spending."""
+    wage_bill, land = inputs.wage_bill.sum(0), inputs.land_sector
+    spent_on_inputs = output - wage_bill
+    spent_on_inputs[land] = (1 - inputs.value_added_share[land]) * output[land]
+    spending = wage_bill.sum() + _land_income(inputs, output)
+    return (output - inputs.input_mix @ spent_on_inputs) / spending
+
+
+def _land_income(inputs: _Inputs, output: Array) -> float:
+    land = inputs.land_sector
+    return inputs.value_added_share[land] * output[land] - inputs.wage_bill[:, land].sum()
+
+
+def _land_dividend(inputs: _Inputs, output: Array) -> Array:
+    """chi[k] (CH eq. 1)."""
+    employment = inputs.employment.sum(2)
+    wage_bill = (inputs.wage * employment).sum(0)
+    return wage_bill / wage_bill.sum() * _land_income(inputs, output) / employment.sum(0)
+
+
+def _local_output(inputs: _Inputs, value_added_share: Array, consumption: Array, spending: Array) -> Array:
+    """Y[n, j]: wage bills over value-added shares in traded sectors; local demand in the others.
+
+    In a non-traded sector without land the input share is city-specific: spending on inputs is output
+    less the wage bill (CH section 4.4).
+    """
+    wage_bill, mix = inputs.wage_bill, inputs.input_mix
+    output = wage_bill / value_added_share
+    local = np.flatnonzero(~inputs.traded)
+    uses_land = local == inputs.land_sector
+    slope = np.where(uses_land, 1 - value_added_share[local], 1.0)
+    intercept = np.where(uses_land, 0.0, -wage_bill[:, local])
+    spent_on_inputs = np.where(inputs.traded, (1 - value_added_share) * output, 0.0)
+    spent_on_inputs[:, local] = intercept
+    demand = consumption[local] * spending[:, None] + spent_on_inputs @ mix[local].T
+    within = np.eye(local.size) - mix[np.ix_(local, local)] * slope
+    output[:, local] = np.linalg.solve(within, demand.T).T
+    return output
+
+
+def _local_shares(inputs: _Inputs, value_added_share: Array, output: Array) -> tuple[Array, Array]:
+    """gamma[n, j] and beta[n, j]: city-specific in the sectors that are not traded."""
+    wage_bill, land = inputs.wage_bill, inputs.land_sector
+    local = ~inputs.traded
+    local[land] = False
+    share = np.broadcast_to(value_added_share, output.shape).copy()
+    share[:, local] = wage_bill[:, local] / output[:, local]
+    land_share = np.zeros_like(output)
+    land_share[:, land] = 1 - wage_bill[:, land] / (value_added_share[land] * output[:, land])
+    return share, land_share
+
+
+def _share_problems(inputs: _Inputs, value_added_share: Array, land_share: Array):
+    """Shares that must lie in (0, 1) and do not."""
+    local = ~inputs.traded
+    local[inputs.land_sector] = False
+    for j in np.flatnonzero(local):
+        for n in np.flatnonzero(~((value_added_share[:, j] > 0) & (value_added_share[:, j] < 1))):
+            yield (
+                f"sector {inputs.sectors[j]} in {inputs.cities[n]}: the wage bill is {value_added_share[n, j]:.3f} of "
+                "what the city can spend there, which must lie between 0 and 1; check employment and wage"
+            )
+    j = inputs.land_sector
+    for n in np.flatnonzero(~((land_share[:, j] > 0) & (land_share[:, j] < 1))):
+        yield (
+            f"sector {inputs.sectors[j]} in {inputs.cities[n]}: land would receive {land_share[n, j]:.3f} of value "
+            "added, which must lie between 0 and 1; check employment and wage there, or housing_share"
+        )
+
+
+def _expenditure_problems(inputs: _Inputs, expenditure: Array):
+    for n, j in np.argwhere(~(expenditure > 0)):
+        yield f"sector {inputs.sectors[j]} in {inputs.cities[n]}: expenditure would be {expenditure[n, j]:.3g}, not positive"

@@ -1,0 +1,71 @@
+"""The economy: what is given to a solve."""
+
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from spatialjax.cities.input_links import InputLinks
+from spatialjax.cities.state import State
+from spatialjax.typing import (
+    ByCity,
+    ByOccupation,
+    BySector,
+    CityOccupation,
+    CityOccupationSector,
+    CitySector,
+    Scalar,
+    SectorCityOrigin,
+)
+
+
+class Labels(eqx.Module):
+    """Names of cities, occupations and sectors, for messages and files."""
+
+    city: tuple[str, ...] = eqx.field(static=True)
+    occupation: tuple[str, ...] = eqx.field(static=True)
+    sector: tuple[str, ...] = eqx.field(static=True)
+
+
+class Economy(eqx.Module):
+    """Fundamentals and parameters of a city economy (CH section 3).
+
+    Every array is a leaf: `equinox.tree_at` changes it and `jax.grad` differentiates in it.
+
+    - `spillover`: callable module, employment (city, occupation) in workers -> shift of log
+      productivity, broadcastable to (city, occupation, sector).
+    - `fundamental_productivity`: exogenous labour-augmenting productivity, lambda-hat; 0 where an
+      occupation is not employed in a sector of a city.
+    - `amenity`: A; 0 where an occupation does not live in a city.
+    - `trade_elasticity`: theta, a scalar or by sector. `location_elasticity`: nu > 1.
+      `occupation_substitution`: epsilon, not 1.
+    - `consumption_share`: alpha, sums to 1.
+    - `value_added_share`: gamma. `land_share`: share of land in value added, beta.
+    - `input_links`: how a sector's inputs are mixed ([`NationalInputMix`][], [`CityInputMix`][]).
+    - `log_iceberg_cost`: log kappa[sector, city, origin]; infinite where there is no trade.
+    - `land`: effective land and structures, H; 0 where no sector uses land.
+    - `population`: workers by occupation.
+    - `wage_bill`: the numeraire, total wage bill in dollars a year.
+    - `reference`: the state from which a solve starts unless told otherwise (for an inverted economy,
+      its data); it has no influence on the solution but the choice among several.
+    - `traded`: positions of the traded sectors; the others buy from their own city alone.
+    - `labels`: names for messages.
+    """
+
+    spillover: Any
+    fundamental_productivity: CityOccupationSector
+    amenity: CityOccupation
+    trade_elasticity: Float[Array, "*sector"]
+    location_elasticity: Scalar
+    occupation_substitution: Scalar
+    consumption_share: BySector
+    value_added_share: CitySector
+    land_share: CitySector
+    input_links: InputLinks
+    log_iceberg_cost: SectorCityOrigin
+    land: ByCity
+    population: ByOccupation
+    wage_bill: Scalar
+    reference: State
+    traded: tuple[int, ...] = eqx.field(static=True)
+    labels: Labels

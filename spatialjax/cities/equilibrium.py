@@ -1,0 +1,297 @@
+"""Equilibrium: the contract's `solve` and what it returns."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, Int
+
+from spatialjax.cities.checks import check_economy
+from spatialjax.cities.economy import Economy
+from spatialjax.cities.income import IncomeRule, LaissezFaire
+from spatialjax.cities.location import FreeMobility, Mobility, welfare
+from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, localise
+from spatialjax.cities.state import State
+from spatialjax.errors import ConvergenceError, PrecisionError
+from spatialjax.numerics.root import Root, Status, find_root
+from spatialjax.numerics.safe_math import masked_log
+from spatialjax.typing import (
+    ByCity,
+    ByOccupation,
+    CityOccupation,
+    CityOccupationSector,
+    CitySector,
+    Scalar,
+)
+
+SINGLE_PRECISION_TOLERANCE = 1e-5
+"""The tightest tolerance that a solve in single precision accepts."""
+BUDGET_TOLERANCE = 1e-8
+"""Relative gap between total income paid and total income earned that an income rule may leave."""
+
+
+class EquilibriumStatus(Status):
+    """How a solve for an equilibrium ended."""
+
+    unbalanced = "the income rule pays out more or less than is earned"
+    negative_income = "some workers have a negative income"
+
+
+class Residuals(eqx.Module):
+    """Largest absolute log excess demand by market, and the city where it occurs.
+
+    `labour`: wage bills; `location`: employment; `land`: rents; `price`: sectoral prices; `goods`:
+    expenditure; `budget`: income paid over income earned (no city).
+    """
+
+    labour: Scalar
+    location: Scalar
+    land: Scalar
+    price: Scalar
+    goods: Scalar
+    budget: Scalar
+    worst_city: dict[str, Int[Array, ""]]
+
+    def by_block(self) -> dict[str, Scalar]:
+        """The residuals as a dictionary."""
+        return {name: getattr(self, name) for name in RESIDUAL_BLOCKS}
+
+    def largest(self) -> Scalar:
+        """The largest of them."""
+        return jnp.max(jnp.stack(list(self.by_block().values())))
+
+
+MARKET_OF_UNKNOWN = {
+    "log_wage": "labour",
+    "log_employment": "location",
+    "log_rent": "land",
+    "log_price": "price",
+    "log_expenditure": "goods",
+}
+RESIDUAL_BLOCKS = (*MARKET_OF_UNKNOWN.values(), "budget")
+
+
+class Equilibrium(eqx.Module):
+    """An equilibrium: quantities in workers, values in dollars a year at the numeraire.
+
+    Prices are relative to the units in which inversion measures goods: the geometric mean of
+    `unit_cost` over producing cities is one in the data. `unit_cost` is infinite where nothing is
+    produced. `consumption` is real, per worker; `welfare` is expected utility in the same units.
+    `employment_by_sector` sums to `employment`. `status` says whether this is an equilibrium.
+    """
+
+    wage: CityOccupation
+    employment: CityOccupation
+    employment_by_sector: CityOccupationSector
+    price: CitySector
+    unit_cost: CitySector
+    expenditure: CitySector
+    gross_output: CitySector
+    price_index: ByCity
+    rent: ByCity
+    land_income: ByCity
+    productivity: CityOccupationSector
+    income: CityOccupation
+    consumption: CityOccupation
+    welfare: ByOccupation
+    residuals: Residuals
+    evaluations: Int[Array, ""]
+    status: EquilibriumStatus
+
+    @property
+    def converged(self) -> Any:
+        """Whether every residual is below the tolerance (a boolean array)."""
+        return self.status == EquilibriumStatus.converged
+
+    def state(self) -> State:
+        """The unknowns of the solve, to start another one from."""
+        return State(
+            log_wage=masked_log(self.wage),
+            log_employment=masked_log(self.employment),
+            log_rent=masked_log(self.rent),
+            log_price=jnp.log(self.price),
+            log_expenditure=masked_log(self.expenditure),
+        )
+
+    def to_xarray(self, data: xr.Dataset) -> xr.Dataset:
+        """The equilibrium with the named dimensions and labels of `data`, units as attributes."""
+        from spatialjax.cities.labelled import equilibrium_to_xarray
+
+        return equilibrium_to_xarray(self, data)
+
+
+def solve(
+    economy: Economy,
+    *,
+    income: IncomeRule = LaissezFaire(),
+    initial: "Equilibrium | State | None" = None,
+    tolerance: float = 1e-10,
+    max_evaluations: int = 2000,
+    throw: bool = True,
+) -> Equilibrium:
+    """Solve for an equilibrium (CH section 3; the equations are in docs/model.md).
+
+    Works under `jax.jit`, `jax.vmap`, `jax.grad`, `jax.jvp` and `jax.hessian`; derivatives are implicit
+    and flow to every array leaf of `economy` and `income`, not to `initial`.
+
+    **Arguments:**
+
+    - `economy`: the fundamentals ([`Economy`][]).
+    - `income`: the tax and transfer system, a callable module (IncomeState, Economy) -> income.
+    - `initial`: where to start; by default `economy.reference`.
+    - `tolerance`: on the largest absolute log excess demand over all markets, undamped.
+    - `max_evaluations`: of the equilibrium system.
+    - `throw`: raise where there is no solution; otherwise look at `status` and `residuals`.
+
+    **Raises:** `ConvergenceError` naming the worst market and city; `PrecisionError` in single precision
+    unless `tolerance` is 1e-5 or more; `ModelError` for an economy that is none. Inside a
+    transformation the error is raised at run time, without the names.
+    """
+    return solve_with(
+        economy,
+        income=income,
+        mobility=FreeMobility(),
+        initial=initial,
+        tolerance=tolerance,
+        max_evaluations=max_evaluations,
+        throw=throw,
+    )
+
+
+def solve_with(
+    economy: Economy,
+    *,
+    income: IncomeRule,
+    mobility: Mobility,
+    initial: "Equilibrium | State | None" = None,
+    tolerance: float = 1e-10,
+    max_evaluations: int = 2000,
+    throw: bool = True,
+) -> Equilibrium:
+    """[`solve`][] under any closure of location choice."""
+    _check_precision(economy, tolerance)
+    check_economy(economy)
+    start = economy.reference if initial is None else initial
+    start = start.state() if isinstance(start, Equilibrium) else start
+    equilibrium = _solve(economy, income, mobility, start, jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    return _raise_unless_converged(equilibrium, economy) if throw else equilibrium
+
+
+@eqx.filter_jit
+def _solve(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
+    system = System.of(economy, income, mobility)
+    root = find_root(excess, localise, start, system, tolerance=tolerance, max_evaluations=max_evaluations)
+    return _equilibrium(root, system)
+
+
+@eqx.filter_jit
+def evaluate_at(economy: Economy, state: State, income: IncomeRule | None = None) -> Residuals:
+    """Residuals of the equilibrium system at a state: how far the state is from an equilibrium."""
+    system = System.of(economy, LaissezFaire() if income is None else income, FreeMobility())
+    return _residuals(excess(state, system), clear_markets(state, system))
+
+
+def _equilibrium(root: Root, system: System) -> Equilibrium:
+    economy, state = system.economy, root.state
+    markets = clear_markets(state, system)
+    lives = economy.amenity > 0
+    income = jnp.where(lives, markets.income, 0.0)
+    consumption = income / markets.price_index[:, None]
+    residuals = _residuals(root.residual, markets)
+    operating = system.technology.operating
+    log_consumption = masked_log(consumption)
+    return Equilibrium(
+        wage=jnp.where(lives, markets.wage, 0.0),
+        employment=markets.employment,
+        employment_by_sector=markets.employment_by_sector,
+        price=jnp.exp(markets.log_price),
+        unit_cost=jnp.where(operating, jnp.exp(markets.log_unit_cost), jnp.inf),
+        expenditure=markets.expenditure,
+        gross_output=markets.gross_output,
+        price_index=markets.price_index,
+        rent=jnp.where(economy.land > 0, jnp.exp(state.log_rent), 0.0),
+        land_income=markets.land_income,
+        productivity=economy.fundamental_productivity * jnp.exp(markets.log_productivity_shift),
+        income=income,
+        consumption=consumption,
+        welfare=welfare(economy.amenity, log_consumption, economy.location_elasticity),
+        residuals=residuals,
+        evaluations=root.evaluations,
+        status=_status(root.status, residuals, jnp.all((income > 0) | ~lives)),
+    )
+
+
+def _status(solver_status: Status, residuals: Residuals, all_incomes_positive) -> EquilibriumStatus:
+    status = EquilibriumStatus.promote(solver_status)
+    found = solver_status == Status.converged
+    refine = EquilibriumStatus.where
+    status = refine(found & ~all_incomes_positive, EquilibriumStatus.negative_income, status)
+    return refine(found & ~(residuals.budget < BUDGET_TOLERANCE), EquilibriumStatus.unbalanced, status)
+
+
+def _residuals(excess_demand: State, markets: Markets) -> Residuals:
+    values, cities = {}, {}
+    for unknown, market in MARKET_OF_UNKNOWN.items():
+        excess_by_city = jnp.abs(getattr(excess_demand, unknown))
+        excess_by_city = excess_by_city.reshape(excess_by_city.shape[0], -1).max(1)
+        values[market] = excess_by_city.max()
+        cities[market] = jnp.argmax(excess_by_city)
+    paid = (markets.income * markets.employment).sum()
+    earned = (markets.wage * markets.employment).sum() + markets.land_income.sum()
+    budget = jnp.abs(jnp.log(jnp.abs(paid)) - jnp.log(earned))
+    return jax.tree.map(jax.lax.stop_gradient, Residuals(**values, budget=budget, worst_city=cities))
+
+
+def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
+    """Why a solve ended without an equilibrium, with the worst market and city by name."""
+    residuals = equilibrium.residuals
+    values = {name: float(value) for name, value in residuals.by_block().items()}
+    market = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
+    reason = EquilibriumStatus[equilibrium.status]
+    place = ""
+    if market in residuals.worst_city:
+        place = f" in {economy.labels.city[int(residuals.worst_city[market])]}"
+    table = ", ".join(f"{name} {value:.1e}" for name, value in values.items())
+    return (
+        f"no equilibrium: {reason}, after {int(equilibrium.evaluations)} evaluations. The largest log excess is "
+        f"{values[market]:.1e} in the {market} market{place} (all: {table}). {ADVICE[market]}"
+    )
+
+
+ADVICE = {
+    "labour": "Try a start nearer to the solution (initial=), or approach the change in steps.",
+    "location": "Strong externalities may leave no nearby equilibrium: try other starts, or a smaller change.",
+    "land": "Check `land` and `land_share` of that city.",
+    "price": "Check trade costs and productivity: a city that nobody can supply has no price.",
+    "goods": "Check consumption shares and input links.",
+    "budget": "The income rule must pay out the wage bill plus land income, no more and no less.",
+}
+
+
+def _raise_unless_converged(equilibrium: Equilibrium, economy: Economy) -> Equilibrium:
+    converged = equilibrium.converged
+    if isinstance(converged, jax.core.Tracer):
+        message = "no equilibrium: call solve outside of jit, or with throw=False, to see where it fails"
+        return eqx.error_if(equilibrium, ~converged, message)
+    if not bool(np.all(converged)):
+        raise ConvergenceError(describe_failure(equilibrium, economy))
+    return equilibrium
+
+
+def _check_precision(economy: Economy, tolerance: float) -> None:
+    if economy.amenity.dtype == jnp.float64:
+        return
+    if isinstance(tolerance, jax.core.Tracer) or tolerance < SINGLE_PRECISION_TOLERANCE:
+        raise PrecisionError(
+            f"the economy is in {economy.amenity.dtype}, which cannot reach a tolerance of {tolerance:g}: call "
+            'jax.config.update("jax_enable_x64", True) before you build it, or ask for single precision with '
+            f"tolerance={SINGLE_PRECISION_TOLERANCE:g} or more"
+        )
+
+
+def log_premium(wage: Float[Array, "city occupation"]) -> Float[Array, " city"]:
+    """Log wage of the first occupation over that of the second (CH section 2)."""
+    return jnp.log(wage[:, 0]) - jnp.log(wage[:, 1])

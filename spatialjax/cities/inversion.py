@@ -1,0 +1,279 @@
+"""Inversion: the economy of which the data are an equilibrium (CH Lemma 1)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Bool, Float
+
+from spatialjax.cities.accounts import Accounts, build_accounts
+from spatialjax.cities.distance import log_iceberg_cost
+from spatialjax.cities.economy import Economy, Labels
+from spatialjax.cities.input_links import NationalInputMix
+from spatialjax.cities.location import log_price_index, welfare
+from spatialjax.cities.market_clearing import checked_shift
+from spatialjax.cities.spillovers import OccupationSpillover
+from spatialjax.cities.state import State
+from spatialjax.cities.trade import Geography, trade
+from spatialjax.data.checks import check_data
+from spatialjax.data.schema import city_names, traded_sectors, values
+from spatialjax.errors import ConvergenceError, DataError, ModelError, PrecisionError
+from spatialjax.numerics.matrix_scaling import ACCEPTED, scale_matrix
+from spatialjax.numerics.safe_math import masked_divide, masked_log
+from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, Scalar, SectorCityOrigin
+
+
+def invert(
+    data: xr.Dataset,
+    *,
+    trade_elasticity: Any = 10.0,
+    location_elasticity: Any = 2.02,
+    occupation_substitution: Any = 2.0,
+    housing_share: float = 0.2,
+    minimum_consumption_share: float | None = 0.001,
+    spillover: Callable[[CityOccupation], Array] | None = None,
+) -> Economy:
+    """Recover the economy of which the data are an equilibrium (CH Lemma 1, section 4.4).
+
+    Differentiable in the three elasticities and in the leaves of `spillover`.
+
+    **Arguments:**
+
+    - `data`: a dataset as [`load_data`][] returns it.
+    - `trade_elasticity`: theta, a number or one by sector. The data's `distance_elasticity` is theta
+      times the exponent of distance, so that theta does not change trade shares here.
+    - `location_elasticity`: nu > 1. `occupation_substitution`: epsilon, positive and not 1.
+    - `housing_share`: consumption share of the land-using sector.
+    - `minimum_consumption_share`: see [`build_accounts`][]; what it changed is in
+      `accounts(data).mended`.
+    - `spillover`: externalities, by default `OccupationSpillover()`; a callable module from employment
+      to a shift of log productivity.
+
+    **Raises:** `DataError` listing everything that is wrong with the data; `ModelError` for parameters out
+    of range; `PrecisionError` unless double precision is enabled.
+    """
+    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+        raise PrecisionError('inversion needs double precision: call jax.config.update("jax_enable_x64", True) first')
+    check_data(data)
+    accounts = build_accounts(
+        data,
+        housing_share=housing_share,
+        minimum_consumption_share=minimum_consumption_share,
+    )
+    return economy_from_accounts(
+        data,
+        accounts,
+        trade_elasticity=trade_elasticity,
+        location_elasticity=location_elasticity,
+        occupation_substitution=occupation_substitution,
+        spillover=OccupationSpillover() if spillover is None else spillover,
+    )
+
+
+def economy_from_accounts(
+    data: xr.Dataset,
+    accounts: Accounts,
+    *,
+    trade_elasticity: Any,
+    location_elasticity: Any,
+    occupation_substitution: Any,
+    spillover: Callable[[CityOccupation], Array],
+) -> Economy:
+    """The second half of inversion: unit costs, productivity, land and amenities from accounts."""
+    elasticity = jnp.asarray(trade_elasticity, float)
+    sectors = data.sizes["sector"]
+    if elasticity.shape not in ((), (sectors,)):
+        raise ModelError(f"trade_elasticity has shape {elasticity.shape}; give one number or one for each of {sectors} sectors")
+    labels = Labels(
+        city=tuple(city_names(data)),
+        occupation=tuple(str(name) for name in data["occupation"].values),
+        sector=tuple(str(name) for name in data["sector"].values),
+    )
+    economy, errors = _recover(
+        _Observed.of(data, accounts),
+        log_iceberg_cost(data, elasticity),
+        elasticity,
+        jnp.asarray(location_elasticity, float),
+        jnp.asarray(occupation_substitution, float),
+        spillover,
+        labels,
+        tuple(int(j) for j in np.flatnonzero(traded_sectors(data))),
+    )
+    return _check_scaling(economy, errors)
+
+
+class _Observed(eqx.Module):
+    """Data and accounts as arrays."""
+
+    wage: CityOccupation
+    employment: CityOccupationSector
+    log_local_price: CitySector
+    input_mix: Float[Array, "input sector"]
+    consumption_share: Float[Array, " sector"]
+    value_added_share: CitySector
+    land_share: CitySector
+    gross_output: CitySector
+    expenditure: CitySector
+    income: CityOccupation
+
+    @classmethod
+    def of(cls, data: xr.Dataset, accounts: Accounts) -> "_Observed":
+        return cls(
+            wage=jnp.asarray(accounts.wage),
+            employment=jnp.asarray(accounts.employment),
+            log_local_price=jnp.asarray(_log_local_price(data)),
+            input_mix=jnp.asarray(accounts.input_mix),
+            consumption_share=jnp.asarray(accounts.consumption_share),
+            value_added_share=jnp.asarray(accounts.value_added_share),
+            land_share=jnp.asarray(accounts.land_share),
+            gross_output=jnp.asarray(accounts.gross_output),
+            expenditure=jnp.asarray(accounts.expenditure),
+            income=jnp.asarray(accounts.income),
+        )
+
+
+def _log_local_price(data: xr.Dataset) -> np.ndarray:
+    """Log prices of the sectors that are not traded: housing, as given, or 1."""
+    price = np.ones((data.sizes["city"], data.sizes["sector"]))
+    local = ~traded_sectors(data)
+    if "nontradable_price" in data:
+        price[:, local] = values(data, "nontradable_price")[:, local]
+    price[:, data["uses_land"].values.astype(bool)] = values(data, "housing_price")[:, None]
+    return np.log(price)
+
+
+@eqx.filter_jit
+def _recover(
+    observed: _Observed,
+    log_iceberg: SectorCityOrigin,
+    trade_elasticity: Float[Array, "*sector"],
+    location_elasticity: Scalar,
+    occupation_substitution: Scalar,
+    spillover: Callable[[CityOccupation], Array],
+    labels: Labels,
+    traded: tuple[int, ...],
+) -> tuple[Economy, Float[Array, " traded"]]:
+    geography = Geography.of(log_iceberg, trade_elasticity, traded)
+    operating = observed.employment.sum(1) > 0
+    log_unit_cost, errors = _unit_costs(observed, geography, operating)
+    log_price, _ = trade(geography, log_unit_cost, observed.expenditure, operating)
+
+    links = NationalInputMix(observed.input_mix)
+    log_factor_cost = (
+        log_unit_cost - links.log_cost(log_price, observed.value_added_share)
+    ) / observed.value_added_share
+    log_productivity, log_rent = _productivity_and_rent(observed, log_factor_cost, occupation_substitution)
+    employment = observed.employment.sum(2)
+    shift = checked_shift(spillover, employment, observed.employment.shape)
+    employed = observed.employment > 0
+    fundamental = jnp.where(employed, jnp.exp(jnp.where(employed, log_productivity - shift, 0.0)), 0.0)
+
+    land_income = (observed.land_share * observed.value_added_share * observed.gross_output).sum(1)
+    economy = Economy(
+        spillover=spillover,
+        fundamental_productivity=fundamental,
+        amenity=_amenity(observed, log_price, location_elasticity),
+        trade_elasticity=trade_elasticity,
+        location_elasticity=location_elasticity,
+        occupation_substitution=occupation_substitution,
+        consumption_share=observed.consumption_share,
+        value_added_share=observed.value_added_share,
+        land_share=observed.land_share,
+        input_links=links,
+        log_iceberg_cost=log_iceberg,
+        land=land_income * jnp.exp(-log_rent),
+        population=employment.sum(0),
+        wage_bill=(observed.wage * employment).sum(),
+        reference=State(
+            log_wage=masked_log(observed.wage),
+            log_employment=masked_log(employment),
+            log_rent=log_rent,
+            log_price=log_price,
+            log_expenditure=jnp.log(observed.expenditure),
+        ),
+        traded=traded,
+        labels=labels,
+    )
+    return economy, errors
+
+
+def _unit_costs(
+    observed: _Observed, geography: Geography, operating: Bool[Array, "city sector"]
+) -> tuple[CitySector, Float[Array, " traded"]]:
+    """Log unit costs at which the observed output is what cities buy (CH Lemma 1, item 2).
+
+    Units of goods: the geometric mean over producing cities is one in every traded sector.
+    """
+    scaling = jax.vmap(scale_matrix)(
+        geography.kernel.matrix,
+        geography.select(observed.expenditure).T,
+        geography.select(observed.gross_output).T,
+    )
+    sells = geography.select(operating)
+    log_cost = -scaling.potential.T / geography.elasticity
+    log_cost = log_cost - jnp.where(sells, log_cost, 0.0).sum(0) / sells.sum(0)
+    local = observed.log_local_price - geography.log_own_cost
+    return geography.replace(local, jnp.where(sells, log_cost, 0.0)), scaling.error
+
+
+def _productivity_and_rent(
+    observed: _Observed, log_factor_cost: CitySector, substitution: Scalar
+) -> tuple[CityOccupationSector, ByCity]:
+    """Log productivity of labour, and log rent, from factor costs and wage-bill shares (Lemma 1, item 3).
+
+    In a land-using sector labour's share can be tiny, and productivity loaded on it would be astronomic:
+    it is loaded on land, and labour's has geometric mean one over occupations.
+    """
+    wage_bill = observed.wage[:, :, None] * observed.employment
+    employed = wage_bill > 0
+    share = masked_divide(wage_bill, wage_bill.sum(1, keepdims=True), employed)
+    relative = jnp.where(employed, masked_log(observed.wage)[:, :, None] + masked_log(share) / (substitution - 1), 0.0)
+    mean = relative.sum(1) / jnp.maximum(employed.sum(1), 1)
+    uses_land = observed.land_share > 0
+    log_labour_cost = jnp.where(uses_land, mean, log_factor_cost)
+    log_rent = masked_divide(
+        log_factor_cost - (1 - observed.land_share) * log_labour_cost, observed.land_share, uses_land
+    ).sum(1)
+    return relative - log_labour_cost[:, None, :], log_rent
+
+
+def _amenity(observed: _Observed, log_price: CitySector, location_elasticity: Scalar) -> CityOccupation:
+    """Amenities that make workers choose their cities (Lemma 1, item 4).
+
+    Scaled so that each occupation's welfare in the data equals its mean real consumption.
+    """
+    employment = observed.employment.sum(2)
+    lives = employment > 0
+    log_index = log_price_index(log_price, observed.consumption_share)
+    consumption = jnp.where(lives, observed.income, 0.0) / jnp.exp(log_index)[:, None]
+    log_share = masked_log(employment / employment.sum(0))
+    amenity = jnp.where(lives, jnp.exp(log_share / location_elasticity - masked_log(consumption)), 0.0)
+    mean_consumption = (employment * consumption).sum(0) / employment.sum(0)
+    return amenity * mean_consumption / welfare(amenity, masked_log(consumption), location_elasticity)
+
+
+def _check_scaling(economy: Economy, errors: Float[Array, " traded"]) -> Economy:
+    if isinstance(errors, jax.core.Tracer):
+        return eqx.error_if(economy, ~(errors < ACCEPTED).all(), "inversion did not find unit costs")
+    errors = np.asarray(errors)
+    if not (errors < ACCEPTED).all():
+        worst = int(np.nanargmax(np.where(np.isnan(errors), np.inf, errors)))
+        raise ConvergenceError(
+            f"inversion did not find unit costs in sector {economy.labels.sector[economy.traded[worst]]}: supply and "
+            f"demand differ by {errors[worst]:.1e} in logs. Check its trade costs and employment"
+        )
+    return economy
+
+
+def validate(data: xr.Dataset, *, housing_share: float = 0.2, minimum_consumption_share: float | None = 0.001) -> Sequence[str]:
+    """Everything that keeps `data` from being inverted, in words; empty if nothing does."""
+    try:
+        check_data(data)
+        build_accounts(data, housing_share=housing_share, minimum_consumption_share=minimum_consumption_share)
+    except DataError as error:
+        return error.problems
+    return ()

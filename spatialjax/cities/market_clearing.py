@@ -1,0 +1,183 @@
+"""The equilibrium system: every market of the economy, written once.
+
+`clear_markets` evaluates all blocks at a state; `excess` is log demand less log supply by market.
+Income rules, closures of location and the kernel of trade are arguments of this one system.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from spatialjax.cities.economy import Economy
+from spatialjax.cities.income import IncomeRule, IncomeState
+from spatialjax.cities.labour import LabourTechnology
+from spatialjax.cities.location import Mobility, log_price_index
+from spatialjax.cities.state import State
+from spatialjax.cities.trade import Geography, local_geography, trade
+from spatialjax.errors import ModelError
+from spatialjax.numerics.safe_math import masked_log
+from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector
+
+
+class System(eqx.Module):
+    """An economy, its rules, and what depends on the economy alone and is computed once per solve."""
+
+    economy: Economy
+    income: IncomeRule
+    mobility: Mobility
+    technology: LabourTechnology
+    geography: Geography
+
+    @classmethod
+    def of(cls, economy: Economy, income: IncomeRule, mobility: Mobility) -> "System":
+        return cls(
+            economy,
+            income,
+            mobility,
+            LabourTechnology.of(economy.fundamental_productivity, economy.occupation_substitution),
+            Geography.of(economy.log_iceberg_cost, economy.trade_elasticity, economy.traded),
+        )
+
+
+class Markets(eqx.Module):
+    """Every block of the economy evaluated at a state; values in dollars a year."""
+
+    wage: CityOccupation
+    employment: CityOccupation
+    employment_by_sector: CityOccupationSector
+    log_productivity_shift: CityOccupationSector
+    log_unit_cost: CitySector
+    log_price: CitySector
+    expenditure: CitySector
+    gross_output: CitySector
+    labour_demand: CityOccupation
+    land_income: ByCity
+    price_index: ByCity
+    income: CityOccupation
+    desired_log_employment: CityOccupation
+
+
+SMALLEST_INCOME = 1e-6
+"""Fraction of mean income at which the domain of log consumption is guarded on the way to a solution."""
+
+
+def checked_shift(spillover, employment: CityOccupation, full: tuple[int, ...]) -> CityOccupationSector:
+    """A spillover's shift of log productivity, its shape checked."""
+    shift = spillover(employment)
+    if shift.ndim != 3 or any(s not in (1, f) for s, f in zip(shift.shape, full, strict=True)):
+        raise ModelError(
+            f"spillover {type(spillover).__name__} returned shape {shift.shape}; it must return a shift of log "
+            f"productivity broadcastable to (city, occupation, sector) = {full}, for instance "
+            "(city, occupation, 1) where sectors are alike"
+        )
+    return shift
+
+
+def productivity_shift(economy: Economy, employment: CityOccupation) -> CityOccupationSector:
+    """The shift of log productivity that the economy's spillover gives at this employment."""
+    return checked_shift(economy.spillover, employment, economy.fundamental_productivity.shape)
+
+
+def unit_cost(system: System, log_labour_cost: CitySector, state: State) -> CitySector:
+    """log x = gamma (beta log r + (1 - beta) log W) + sum_i G[n, i, j] log P[n, i] (CH eq. 5)."""
+    economy = system.economy
+    factors = (1 - economy.land_share) * log_labour_cost + economy.land_share * state.log_rent[:, None]
+    inputs = economy.input_links.log_cost(state.log_price, economy.value_added_share)
+    return economy.value_added_share * factors + inputs
+
+
+def clear_markets(state: State, system: System) -> Markets:
+    """Evaluate every block of spec section 1 at a state."""
+    economy = system.economy
+    lives = economy.amenity > 0
+    wage = jnp.exp(state.log_wage)
+    employment = jnp.where(lives, jnp.exp(state.log_employment), 0.0)
+
+    shift = productivity_shift(economy, employment)
+    log_labour_cost, wage_bill_share = system.technology.hire(state.log_wage, shift)
+    log_unit_cost = unit_cost(system, log_labour_cost, state)
+    expenditure = jnp.where(_is_bought(economy), jnp.exp(state.log_expenditure), 0.0)
+    log_price, gross_output = trade(system.geography, log_unit_cost, expenditure, system.technology.operating)
+
+    value_added = economy.value_added_share * gross_output
+    land_income = (economy.land_share * value_added).sum(1)
+    labour_income = (1 - economy.land_share) * value_added
+    demand_by_sector = wage_bill_share * labour_income[:, None, :]
+    labour_demand = demand_by_sector.sum(2)
+
+    log_index = log_price_index(log_price, economy.consumption_share)
+    income_state = IncomeState(
+        wage=wage,
+        employment=employment,
+        employment_by_sector=demand_by_sector * _ratio(employment, labour_demand)[:, :, None],
+        price_index=jnp.exp(log_index),
+        land_income=land_income,
+    )
+    income = system.income(income_state, economy)
+    log_consumption = _log_income(income, employment) - log_index[:, None]
+    return Markets(
+        wage=wage,
+        employment=employment,
+        employment_by_sector=income_state.employment_by_sector,
+        log_productivity_shift=shift,
+        log_unit_cost=log_unit_cost,
+        log_price=log_price,
+        expenditure=expenditure,
+        gross_output=gross_output,
+        labour_demand=labour_demand,
+        land_income=land_income,
+        price_index=income_state.price_index,
+        income=income,
+        desired_log_employment=system.mobility.log_employment(log_consumption, economy),
+    )
+
+
+def excess(state: State, system: System) -> State:
+    """Log demand less log supply, by market; zero in every element at an equilibrium.
+
+    The numeraire is fixed here: labour demand is scaled to the economy's wage bill. By Walras' law the
+    scale is one once the other markets clear. Variables of absent cells are sent to zero.
+    """
+    economy = system.economy
+    markets = clear_markets(state, system)
+    lives = economy.amenity > 0
+    numeraire = jnp.log(economy.wage_bill) - jnp.log(markets.labour_demand.sum())
+    log_wage = masked_log(markets.labour_demand) + numeraire - state.log_employment
+    spending = (markets.income * markets.employment).sum(1)
+    inputs = economy.input_links.demand(markets.gross_output, economy.value_added_share)
+    demand = economy.consumption_share * spending[:, None] + inputs
+    has_land = economy.land > 0
+    log_rent = masked_log(markets.land_income) - masked_log(economy.land)
+    return State(
+        log_wage=jnp.where(lives, log_wage, 0.0) - state.log_wage,
+        log_employment=markets.desired_log_employment - state.log_employment,
+        log_rent=jnp.where(has_land, log_rent, 0.0) - state.log_rent,
+        log_price=markets.log_price - state.log_price,
+        log_expenditure=masked_log(demand) - state.log_expenditure,
+    )
+
+
+def localise(state: State, system: System) -> System:
+    """The system with the trade ties between cities held fixed at a state."""
+    economy = system.economy
+    employment = jnp.where(economy.amenity > 0, jnp.exp(state.log_employment), 0.0)
+    shift = productivity_shift(economy, employment)
+    log_labour_cost, _ = system.technology.hire(state.log_wage, shift)
+    expenditure = jnp.where(_is_bought(economy), jnp.exp(state.log_expenditure), 0.0)
+    log_unit_cost = unit_cost(system, log_labour_cost, state)
+    local = local_geography(system.geography, log_unit_cost, expenditure, system.technology.operating)
+    return eqx.tree_at(lambda s: s.geography, system, local)
+
+
+def _is_bought(economy: Economy):
+    return (economy.consumption_share > 0) | (economy.input_links.used() > 0)
+
+
+def _ratio(numerator, denominator):
+    present = denominator > 0
+    return jnp.where(present, numerator / jnp.where(present, denominator, 1.0), 0.0)
+
+
+def _log_income(income, employment):
+    """Log income, continued as a constant below a sliver of its mean: a policy may overshoot on the way."""
+    floor = SMALLEST_INCOME * jnp.abs((income * employment).sum()) / employment.sum()
+    return jnp.log(jnp.maximum(income, floor))

@@ -1,0 +1,1 @@
+"""Data sets: what a city economy needs, the embedded ones, and checks that name what is wrong."""

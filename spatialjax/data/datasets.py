@@ -1,0 +1,42 @@
+"""Loading data sets: embedded ones by name, a user's own by path."""
+
+from importlib import resources
+from pathlib import Path
+
+import xarray as xr
+
+from spatialjax.errors import DataError
+
+EMBEDDED = {"us-metros": "us_metros.nc"}
+
+
+def load_data(name_or_path: str | Path) -> xr.Dataset:
+    """Load a data set into memory.
+
+    **Arguments:**
+
+    - `name_or_path`: "us-metros" (382 US metropolitan areas, 22 sectors, 2 occupations; docs/data.md), or
+      the path of a NetCDF file with the same variables (docs/data.md lists them).
+
+    **Raises:** `DataError` where there is no such file or it cannot be read. The contents are checked by
+    [`validate`][] and by [`invert`][].
+    """
+    name = str(name_or_path)
+    if name in EMBEDDED:
+        with resources.as_file(resources.files("spatialjax.data") / EMBEDDED[name]) as path:
+            return _read(path, name)
+    path = Path(name_or_path)
+    if not path.exists():
+        embedded = ", ".join(EMBEDDED)
+        raise DataError(name, [f"no such file, and no embedded data set of that name (embedded: {embedded})"])
+    return _read(path, str(path))
+
+
+def _read(path: Path, source: str) -> xr.Dataset:
+    try:
+        with xr.open_dataset(path) as opened:
+            data = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(source, [f"cannot be read as NetCDF: {error}"]) from error
+    data.encoding["source"] = source
+    return data

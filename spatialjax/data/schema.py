@@ -1,0 +1,113 @@
+"""The variables of a city data set: dimensions, units, and what their values must satisfy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a data set. `holds` says which values are admissible, `wanted` says it in words."""
+
+    dimensions: tuple[str, ...]
+    units: str
+    description: str
+    wanted: str = "finite"
+    holds: Callable[[Array], Array] = np.isfinite
+    required: bool = True
+
+
+def _positive(x: Array) -> Array:
+    return np.isfinite(x) & (x > 0)
+
+
+def _not_negative(x: Array) -> Array:
+    return np.isfinite(x) & (x >= 0)
+
+
+VARIABLES = {
+    "employment": Variable(
+        ("city", "occupation", "sector"), "workers", "employment", "zero or positive", _not_negative
+    ),
+    "wage": Variable(("city", "occupation"), "US dollars a year", "mean wage", "positive", _positive),
+    "housing_price": Variable(
+        ("city",), "1", "price of the land-using sector's services, relative", "positive", _positive
+    ),
+    "value_added_share": Variable(
+        ("sector",),
+        "1",
+        "value added over gross output, national",
+        "above 0 and at most 1",
+        lambda x: _positive(x) & (x <= 1),
+    ),
+    "input_share": Variable(
+        ("input", "sector"),
+        "1",
+        "purchases of an input over a sector's gross output, national",
+        "zero or positive",
+        _not_negative,
+    ),
+    "distance_elasticity": Variable(
+        ("sector",),
+        "1",
+        "trade elasticity times the exponent of distance in trade costs; not a number: not traded",
+        "zero or positive, or NaN for a sector that is not traded",
+        lambda x: np.isnan(x) | _not_negative(x),
+    ),
+    "uses_land": Variable(("sector",), "1", "the sector that owns and lets all land and structures"),
+    "latitude": Variable(
+        ("city",), "degrees north", "latitude", "between -90 and 90", lambda x: np.abs(x) <= 90, required=False
+    ),
+    "longitude": Variable(
+        ("city",), "degrees east", "longitude", "between -180 and 360", lambda x: (x >= -180) & (x <= 360), required=False
+    ),
+    "distance": Variable(
+        ("city", "origin"), "miles", "distance, taken as given", "positive", _positive, required=False
+    ),
+    "iceberg_cost": Variable(
+        ("sector", "city", "origin"),
+        "1",
+        "units to ship from origin for one to arrive; infinite: no trade",
+        "positive (infinite: no trade)",
+        lambda x: x > 0,
+        required=False,
+    ),
+    "nontradable_price": Variable(
+        ("city", "sector"),
+        "1",
+        "price of sectors that are not traded; 1 where absent",
+        "positive",
+        _positive,
+        required=False,
+    ),
+}
+
+
+def traded_sectors(data: xr.Dataset) -> Array:
+    """Which sectors are traded between cities: those with a distance elasticity."""
+    return np.isfinite(data["distance_elasticity"].values)
+
+
+def land_sector(data: xr.Dataset) -> int:
+    """Position of the sector that uses land."""
+    return int(np.flatnonzero(data["uses_land"].values)[0])
+
+
+def values(data: xr.Dataset, name: str) -> Array:
+    """A variable's values in the axis order of the schema, in double precision."""
+    return data[name].transpose(*VARIABLES[name].dimensions).values.astype(float)
+
+
+def city_names(data: xr.Dataset) -> list[str]:
+    """Names of cities for messages: `title` where the data have it, else the code."""
+    names = data["title"] if "title" in data and data["title"].dims == ("city",) else data["city"]
+    return [str(name) for name in names.values]
+
+
+def source_of(data: xr.Dataset) -> str:
+    """Where a data set came from, for messages."""
+    return str(data.encoding.get("source") or "data")

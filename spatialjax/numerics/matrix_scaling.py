@@ -1,0 +1,131 @@
+"""Matrix scaling (the dual of entropic transport) by a truncated Newton method.
+
+Given a matrix K with rows of buyers, what each buyer spends and what each seller earns, find seller
+potentials g such that sum_n spending[n] K[n, m] e^g[m] / sum_m' K[n, m'] e^g[m'] = earnings[m].
+The dual is convex and its solution unique up to a constant (Sinkhorn and Knopp 1967); Newton's method
+on it needs tens of matrix products where Sinkhorn's sweeps need hundreds.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from spatialjax.numerics.safe_math import largest, masked_divide, masked_log
+
+TOLERANCE = 1e-13
+"""On the log of earnings over their target, where rounding lets it be reached."""
+ACCEPTED = 1e-11
+"""Largest error with which a scaling still counts as solved."""
+SWEEPS = 10
+MAX_NEWTON_STEPS = 40
+MAX_STEP = 2.0
+
+
+class Scaling(eqx.Module):
+    """`potential` (seller), 0 for sellers that earn nothing; `error` in logs; `steps` of Newton."""
+
+    potential: Float[Array, " seller"]
+    error: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+class _Carry(NamedTuple):
+    potential: Float[Array, " seller"]
+    error: Float[Array, ""]
+    previous_error: Float[Array, ""]
+    steps: Int[Array, ""]
+
+
+def scale_matrix(
+    kernel: Float[Array, "buyer seller"], spending: Float[Array, " buyer"], earnings: Float[Array, " seller"]
+) -> Scaling:
+    """Seller potentials that make sellers earn `earnings`; differentiable in every argument.
+
+    Spending and earnings must have equal sums, and `kernel` must connect them.
+    """
+    active = earnings > 0
+    potential, (error, steps) = _potential(kernel, spending, earnings)
+    return Scaling(jnp.where(active, potential, 0.0), error, steps)
+
+
+@jax.custom_jvp
+def _potential(kernel, spending, earnings):
+    active = earnings > 0
+    log_target = masked_log(earnings)
+
+    def error_at(potential):
+        return jnp.where(active, masked_log(_earned(kernel, spending, potential, active)) - log_target, 0.0)
+
+    def sweep(_, potential):
+        return potential - error_at(potential)
+
+    def newton(carry: _Carry) -> _Carry:
+        gap = earnings - _earned(kernel, spending, carry.potential, active)
+        accuracy = jnp.clip(carry.error, 1e-10, 0.1)
+        step = _solve_hessian(kernel, spending, carry.potential, active, gap, accuracy)
+        step = step * jnp.minimum(1.0, MAX_STEP / jnp.maximum(largest(step), MAX_STEP))
+        potential = carry.potential + step
+        # A sweep after each step keeps the iteration in the region where Newton contracts.
+        potential = sweep(0, potential)
+        return _Carry(potential, largest(error_at(potential)), carry.error, carry.steps + 1)
+
+    def unfinished(carry: _Carry) -> Bool[Array, ""]:
+        at_rounding = (carry.error < ACCEPTED) & (carry.error > 0.5 * carry.previous_error)
+        return (carry.error > TOLERANCE) & ~at_rounding & (carry.steps < MAX_NEWTON_STEPS)
+
+    potential = jax.lax.fori_loop(0, SWEEPS, sweep, log_target)
+    error = largest(error_at(potential))
+    first = _Carry(potential, error, jnp.full_like(error, jnp.inf), jnp.zeros((), int))
+    last = jax.lax.while_loop(unfinished, newton, first)
+    return last.potential, (last.error, last.steps)
+
+
+@_potential.defjvp
+def _potential_jvp(primals, tangents):
+    kernel, spending, earnings = primals
+    kernel_tangent, spending_tangent, earnings_tangent = tangents
+    potential, known = _potential(*primals)
+    active = earnings > 0
+    _, forcing = jax.jvp(
+        lambda kernel, spending: _earned(kernel, spending, potential, active),
+        (kernel, spending),
+        (kernel_tangent, spending_tangent),
+    )
+    tangent = _solve_hessian(
+        kernel, spending, potential, active, earnings_tangent - forcing, jnp.asarray(1e-13, potential.dtype)
+    )
+    return (potential, known), (tangent, jax.tree.map(_zero_tangent, known))
+
+
+def _earned(kernel, spending, potential, active):
+    """What each seller earns at these potentials."""
+    strength = jnp.where(active, jnp.exp(potential), 0.0)
+    access = kernel @ strength
+    return strength * (masked_divide(spending, access, access > 0) @ kernel)
+
+
+def _solve_hessian(kernel, spending, potential, active, right_hand_side, accuracy):
+    """Solve Hessian step = right_hand_side by conjugate gradients, scaled to a unit diagonal.
+
+    The Hessian is diag(earned) - Pi' diag(spending) Pi; constants are its null space.
+    """
+    strength = jnp.where(active, jnp.exp(potential), 0.0)
+    access = kernel @ strength
+    earned = strength * (masked_divide(spending, access, access > 0) @ kernel)
+    scale = jnp.where(active, jax.lax.rsqrt(jnp.where(active, earned, 1.0)), 0.0)
+    weight = masked_divide(spending, access**2, access > 0)
+
+    def product(v):
+        step = scale * v
+        flows = strength * ((weight * (kernel @ (strength * step))) @ kernel)
+        return jnp.where(active, v - scale * flows, v)
+
+    solution, _ = jax.scipy.sparse.linalg.cg(product, scale * right_hand_side, tol=accuracy, maxiter=500)
+    return scale * solution
+
+
+def _zero_tangent(x):
+    return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.zeros(x.shape, jax.dtypes.float0)

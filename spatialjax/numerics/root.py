@@ -1,0 +1,194 @@
+"""The one solver: a root of a system over places, with implicit derivatives.
+
+Rounds of Anderson acceleration around an exact local Newton step (see `local_inverse`), in a trust
+region, jitted in one piece. Derivatives of the root, of any order and in both modes, come from the
+implicit function theorem with a preconditioned Krylov solve, never from the iterations.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from spatialjax.numerics.anderson import Iterate, accelerated_round
+from spatialjax.numerics.linear import solve_linear
+from spatialjax.numerics.local_inverse import apply_local, apply_local_transpose, local_inverse
+from spatialjax.numerics.packing import pack, unpack
+from spatialjax.numerics.safe_math import largest
+
+MAX_RADIUS = 0.5
+"""Largest step, in log points, that the solver takes at once."""
+MIN_RADIUS = 1e-4
+MAX_ROUNDS = 80
+DERIVATIVE_TOLERANCE = 1e-11
+
+
+class Status(eqx.Enumeration):
+    """How a solve ended."""
+
+    converged = "every residual is below the tolerance"
+    out_of_evaluations = "the evaluations allowed were used up"
+    stalled = "the residual stopped falling"
+    not_finite = "the equations are not finite at the start"
+
+
+class Root(eqx.Module):
+    """A root, or the best state found.
+
+    `residual` has the structure of `state`; `evaluations` counts evaluations of the system.
+    """
+
+    state: PyTree
+    residual: PyTree
+    evaluations: Int[Array, ""]
+    rounds: Int[Array, ""]
+    status: Status
+
+
+class _Search(NamedTuple):
+    best: Iterate
+    error: Float[Array, ""]
+    radius: Float[Array, ""]
+    evaluations: Int[Array, ""]
+    rounds: Int[Array, ""]
+
+
+def find_root(
+    residual: Callable[[Any, Any], Any],
+    localise: Callable[[Any, Any], Any],
+    initial: PyTree,
+    args: PyTree,
+    *,
+    tolerance: Float[Array, ""] | float,
+    max_evaluations: Int[Array, ""] | int,
+) -> Root:
+    """Find state such that residual(state, args) = 0.
+
+    **Arguments:**
+
+    - `residual`: maps (state, args) to a pytree like state, whose leaves have the place as leading
+      axis. A module-level function: it is a static argument.
+    - `localise`: maps (state, args) to args in which the ties between places are held fixed at their
+      values at `state`.
+    - `initial`: where to start; no derivative flows through it.
+    - `args`: any pytree; derivatives flow through its floating-point arrays.
+    - `tolerance`: on the largest absolute residual.
+
+    **Returns:** a [`Root`][]; whether it is one is in its `status`. Nothing is raised.
+    """
+    initial = jax.tree.map(jax.lax.stop_gradient, initial)
+    limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    packed, (packed_residual, evaluations, rounds, status) = _root(
+        args, initial, limits, residual=residual, localise=localise
+    )
+    return Root(unpack(packed, initial), unpack(packed_residual, initial), evaluations, rounds, status)
+
+
+@eqx.filter_custom_jvp
+def _root(args, initial, limits, *, residual, localise):
+    """The packed root and what is known of it."""
+    tolerance, max_evaluations = limits
+
+    def evaluate(state):
+        return pack(residual(unpack(state, initial), args))
+
+    def search_on(search: _Search):
+        unfinished = (search.error >= tolerance) & (search.evaluations < max_evaluations)
+        return unfinished & (search.rounds < MAX_ROUNDS)
+
+    def run_round(search: _Search) -> _Search:
+        local = _local_inverse(search.best.state, args, initial, residual, localise)
+        before = jnp.linalg.norm(apply_local(local, search.best.residual))
+        round_ = accelerated_round(
+            evaluate,
+            search.best,
+            local,
+            radius=search.radius,
+            tolerance=tolerance,
+            evaluations_left=max_evaluations - search.evaluations,
+        )
+        finished = round_.error < tolerance
+        best = jax.tree.map(lambda last, best: jnp.where(finished, last, best), round_.current, round_.best)
+        progressed = round_.best_norm < 0.9 * before
+        wider = jnp.minimum(2 * search.radius, MAX_RADIUS)
+        narrower = jnp.maximum(search.radius / 5, MIN_RADIUS)
+        return _Search(
+            best,
+            largest(best.residual),
+            jnp.where(progressed, wider, narrower),
+            search.evaluations + round_.steps,
+            search.rounds + 1,
+        )
+
+    state = pack(initial)
+    first = Iterate(state, evaluate(state))
+    search = jax.lax.while_loop(
+        search_on,
+        run_round,
+        _Search(
+            first,
+            largest(first.residual),
+            jnp.asarray(MAX_RADIUS, state.dtype),
+            jnp.ones((), int),
+            jnp.zeros((), int),
+        ),
+    )
+    status = Status.where(
+        search.error < tolerance,
+        Status.converged,
+        Status.where(
+            ~jnp.isfinite(search.error),
+            Status.not_finite,
+            Status.where(
+                search.evaluations >= max_evaluations, Status.out_of_evaluations, Status.stalled
+            ),
+        ),
+    )
+    best = search.best
+    return best.state, (best.residual, search.evaluations, search.rounds, status)
+
+
+@_root.def_jvp
+def _root_jvp(primals, tangents, *, residual, localise):
+    """Implicit function theorem: minus the Jacobian in the state times the tangent is that in the args."""
+    args, initial, limits = primals
+    args_tangent = tangents[0]
+    state, known = _root(args, initial, limits, residual=residual, localise=localise)
+
+    def evaluate(packed, args):
+        return pack(residual(unpack(packed, initial), args))
+
+    _, forcing = eqx.filter_jvp(lambda args: evaluate(state, args), (args,), (args_tangent,))
+    _, push = jax.linearize(lambda packed: evaluate(packed, args), state)
+    fixed = jax.tree.map(_stop_gradient, (state, args))
+    local = _local_inverse(*fixed, initial, residual, localise)
+    tangent = jax.lax.custom_linear_solve(
+        lambda packed: -push(packed),
+        forcing,
+        solve=lambda matvec, b: _krylov(matvec, b, local, apply_local),
+        transpose_solve=lambda matvec, b: _krylov(matvec, b, local, apply_local_transpose),
+    )
+    return (state, known), (tangent, jax.tree.map(lambda _: None, known))
+
+
+def _krylov(matvec, right_hand_side, local, apply):
+    shape = right_hand_side.shape
+    solution = solve_linear(
+        lambda v: matvec(v.reshape(shape)).ravel(),
+        right_hand_side.ravel(),
+        lambda v: apply(local, v.reshape(shape)).ravel(),
+        tolerance=DERIVATIVE_TOLERANCE,
+    )
+    return solution.value.reshape(shape)
+
+
+def _local_inverse(packed, args, initial, residual, localise):
+    local_args = localise(unpack(packed, initial), args)
+    return local_inverse(lambda state: pack(residual(unpack(state, initial), local_args)), packed)
+
+
+def _stop_gradient(leaf):
+    return jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf
