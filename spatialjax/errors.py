@@ -31,3 +31,7 @@ class ConvergenceError(SpatialJAXError):
 
 class ConfigError(SpatialJAXError):
     """A run configuration that cannot be used; the message names the file and the key."""
+
+
+class OutputError(SpatialJAXError):
+    """A result that cannot be written."""

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from spatialjax.cities.checks import check_economy
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.location import FreeMobility, Mobility, welfare
-from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, localise
+from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, find_equilibrium
 from spatialjax.cities.state import State
 from spatialjax.errors import ConvergenceError, PrecisionError
-from spatialjax.numerics.root import Root, Status, find_root
+from spatialjax.numerics.root import Root, Status
 from spatialjax.numerics.safe_math import masked_log
 from spatialjax.typing import (
     ByCity,
@@ -183,7 +183,7 @@ def solve_with(
 @eqx.filter_jit
 def _solve(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
     system = System.of(economy, income, mobility)
-    root = find_root(excess, localise, start, system, tolerance=tolerance, max_evaluations=max_evaluations)
+    root = find_equilibrium(system, start, tolerance=tolerance, max_evaluations=max_evaluations)
     return _equilibrium(root, system)
 
 
@@ -282,16 +282,17 @@ def _raise_unless_converged(equilibrium: Equilibrium, economy: Economy) -> Equil
 
 
 def _check_precision(economy: Economy, tolerance: float) -> None:
-    if economy.amenity.dtype == jnp.float64:
+    if not isinstance(tolerance, jax.core.Tracer) and tolerance >= SINGLE_PRECISION_TOLERANCE:
         return
-    if isinstance(tolerance, jax.core.Tracer) or tolerance < SINGLE_PRECISION_TOLERANCE:
+    leaves = jax.tree_util.tree_leaves_with_path(economy)
+    single = [(jax.tree_util.keystr(path).lstrip("."), leaf) for path, leaf in leaves if _is_single(leaf)]
+    if single:
         raise PrecisionError(
-            f"the economy is in {economy.amenity.dtype}, which cannot reach a tolerance of {tolerance:g}: call "
-            'jax.config.update("jax_enable_x64", True) before you build it, or ask for single precision with '
-            f"tolerance={SINGLE_PRECISION_TOLERANCE:g} or more"
+            f"{single[0][0]} of the economy is in {single[0][1].dtype}, which cannot reach a tolerance of {tolerance:g}: "
+            'call jax.config.update("jax_enable_x64", True) before you build the economy, or ask for single '
+            f"precision with tolerance={SINGLE_PRECISION_TOLERANCE:g} or more"
         )
 
 
-def log_premium(wage: Float[Array, "city occupation"]) -> Float[Array, " city"]:
-    """Log wage of the first occupation over that of the second (CH section 2)."""
-    return jnp.log(wage[:, 0]) - jnp.log(wage[:, 1])
+def _is_single(leaf: Any) -> bool:
+    return eqx.is_inexact_array(leaf) and leaf.dtype != jnp.float64

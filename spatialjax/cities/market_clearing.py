@@ -14,6 +14,7 @@ from spatialjax.cities.location import Mobility, log_price_index
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, local_geography, trade
 from spatialjax.errors import ModelError
+from spatialjax.numerics.root import Root, find_root
 from spatialjax.numerics.safe_math import masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector
 
@@ -153,6 +154,17 @@ def excess(state: State, system: System) -> State:
         log_rent=jnp.where(has_land, log_rent, 0.0) - state.log_rent,
         log_price=markets.log_price - state.log_price,
         log_expenditure=masked_log(demand) - state.log_expenditure,
+    )
+
+
+RELAXATION = State(log_wage=0.3, log_employment=0.3, log_rent=0.5, log_price=1.0, log_expenditure=1.0)
+"""Damped sweeps: wages and workers move part of the way, rents half, prices and spending all of it."""
+
+
+def find_equilibrium(system: System, start: State, *, tolerance, max_evaluations) -> Root:
+    """Solve the equilibrium system from a start; see [`find_root`][]."""
+    return find_root(
+        excess, localise, start, system, RELAXATION, tolerance=tolerance, max_evaluations=max_evaluations
     )
 
 

@@ -87,6 +87,8 @@ class Geography(eqx.Module):
     def of(
         cls, log_iceberg_cost: SectorCityOrigin, trade_elasticity: Float[Array, "*sector"], traded: tuple[int, ...]
     ) -> "Geography":
+        # Without the barrier XLA folds a constant economy's kernel at compile time, for seconds.
+        log_iceberg_cost = jax.lax.optimization_barrier(log_iceberg_cost)
         elasticity = trade_elasticity if trade_elasticity.ndim == 0 else trade_elasticity[_index(traded)]
         log_cost = log_iceberg_cost[_index(traded)]
         shipped = jnp.isfinite(log_cost)

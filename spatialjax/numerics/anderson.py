@@ -22,7 +22,10 @@ MIN_STEPS_BEFORE_MOVING_ON = 5
 MAX_MOVE = 0.5
 """Log points that a round may move before its local inverse is out of date."""
 MAX_GROWTH = 4.0
-"""Growth of the residual over the round's best at which the round is given up."""
+"""Growth of the step over the round's best at which the round is given up ..."""
+HARMLESS = 0.1
+"""... unless the step is smaller than this: there the system is as good as linear, and acceleration
+copes with directions in which plain steps expand."""
 REGULARISATION = 1e-13
 
 
@@ -65,7 +68,7 @@ def accelerated_round(
     def keep_going(round_: Round) -> Bool[Array, ""]:
         unfinished = (round_.error >= tolerance) & (round_.steps < evaluations_left)
         outdated = (round_.steps >= MIN_STEPS_BEFORE_MOVING_ON) & (round_.moved > MAX_MOVE)
-        diverging = ~(round_.norm <= MAX_GROWTH * round_.best_norm)
+        diverging = ~(round_.norm <= jnp.maximum(MAX_GROWTH * round_.best_norm, HARMLESS))
         return unfinished & ~outdated & ~diverging & (round_.steps < MAX_STEPS)
 
     def advance(round_: Round) -> Round:

@@ -22,6 +22,7 @@ ACCEPTED = 1e-11
 SWEEPS = 10
 MAX_NEWTON_STEPS = 40
 MAX_STEP = 2.0
+MAX_CG_STEPS = 300
 
 
 class Scaling(eqx.Module):
@@ -110,20 +111,24 @@ def _earned(kernel, spending, potential, active):
 def _solve_hessian(kernel, spending, potential, active, right_hand_side, accuracy):
     """Solve Hessian step = right_hand_side by conjugate gradients, scaled to a unit diagonal.
 
-    The Hessian is diag(earned) - Pi' diag(spending) Pi; constants are its null space.
+    The Hessian is diag(earned) - Pi' diag(spending) Pi. Its null space, constants, is filled in, so that
+    the rounding error of a sum over sellers cannot keep the iteration from converging.
     """
     strength = jnp.where(active, jnp.exp(potential), 0.0)
     access = kernel @ strength
     earned = strength * (masked_divide(spending, access, access > 0) @ kernel)
-    scale = jnp.where(active, jax.lax.rsqrt(jnp.where(active, earned, 1.0)), 0.0)
+    root = jnp.sqrt(jnp.where(active, earned, 0.0))
+    scale = masked_divide(jnp.ones_like(root), root, active)
+    constant = root / jnp.linalg.norm(root)
     weight = masked_divide(spending, access**2, access > 0)
 
     def product(v):
-        step = scale * v
-        flows = strength * ((weight * (kernel @ (strength * step))) @ kernel)
-        return jnp.where(active, v - scale * flows, v)
+        flows = strength * ((weight * (kernel @ (strength * scale * v))) @ kernel)
+        return v - scale * flows + constant * (constant @ v)
 
-    solution, _ = jax.scipy.sparse.linalg.cg(product, scale * right_hand_side, tol=accuracy, maxiter=500)
+    scaled = scale * right_hand_side
+    scaled = scaled - constant * (constant @ scaled)
+    solution, _ = jax.scipy.sparse.linalg.cg(product, scaled, tol=accuracy, maxiter=MAX_CG_STEPS)
     return scale * solution
 
 

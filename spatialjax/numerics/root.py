@@ -1,7 +1,7 @@
 """The one solver: a root of a system over places, with implicit derivatives.
 
-Rounds of Anderson acceleration around an exact local Newton step (see `local_inverse`), in a trust
-region, jitted in one piece. Derivatives of the root, of any order and in both modes, come from the
+Far from the solution, plain damped sweeps; near it, rounds of Anderson acceleration around an exact
+local Newton step (see `local_inverse`), in a trust region. All of it is jitted in one piece. Derivatives of the root, of any order and in both modes, come from the
 implicit function theorem with a preconditioned Krylov solve, never from the iterations.
 """
 
@@ -23,6 +23,9 @@ MAX_RADIUS = 0.5
 """Largest step, in log points, that the solver takes at once."""
 MIN_RADIUS = 1e-4
 MAX_ROUNDS = 80
+APPROACHED = 0.5
+"""Largest residual at which damped sweeps give way to accelerated rounds."""
+MAX_SWEEPS = 25
 DERIVATIVE_TOLERANCE = 1e-11
 
 
@@ -61,6 +64,7 @@ def find_root(
     localise: Callable[[Any, Any], Any],
     initial: PyTree,
     args: PyTree,
+    relaxation: PyTree,
     *,
     tolerance: Float[Array, ""] | float,
     max_evaluations: Int[Array, ""] | int,
@@ -75,6 +79,8 @@ def find_root(
       values at `state`.
     - `initial`: where to start; no derivative flows through it.
     - `args`: any pytree; derivatives flow through its floating-point arrays.
+    - `relaxation`: a pytree like state of numbers, the part of a residual by which a damped sweep moves
+      each variable.
     - `tolerance`: on the largest absolute residual.
 
     **Returns:** a [`Root`][]; whether it is one is in its `status`. Nothing is raised.
@@ -82,15 +88,16 @@ def find_root(
     initial = jax.tree.map(jax.lax.stop_gradient, initial)
     limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
     packed, (packed_residual, evaluations, rounds, status) = _root(
-        args, initial, limits, residual=residual, localise=localise
+        args, initial, relaxation, limits, residual=residual, localise=localise
     )
     return Root(unpack(packed, initial), unpack(packed_residual, initial), evaluations, rounds, status)
 
 
 @eqx.filter_custom_jvp
-def _root(args, initial, limits, *, residual, localise):
+def _root(args, initial, relaxation, limits, *, residual, localise):
     """The packed root and what is known of it."""
     tolerance, max_evaluations = limits
+    relaxation = pack(jax.tree.map(jnp.full_like, initial, relaxation))
 
     def evaluate(state):
         return pack(residual(unpack(state, initial), args))
@@ -112,7 +119,8 @@ def _root(args, initial, limits, *, residual, localise):
         )
         finished = round_.error < tolerance
         best = jax.tree.map(lambda last, best: jnp.where(finished, last, best), round_.current, round_.best)
-        progressed = round_.best_norm < 0.9 * before
+        reach = jnp.minimum(1.0, search.radius / largest(apply_local(local, search.best.residual)))
+        progressed = round_.best_norm < (1 - 0.1 * reach) * before
         wider = jnp.minimum(2 * search.radius, MAX_RADIUS)
         narrower = jnp.maximum(search.radius / 5, MIN_RADIUS)
         return _Search(
@@ -125,14 +133,15 @@ def _root(args, initial, limits, *, residual, localise):
 
     state = pack(initial)
     first = Iterate(state, evaluate(state))
+    approach = _approach(evaluate, first, relaxation, max_evaluations)
     search = jax.lax.while_loop(
         search_on,
         run_round,
         _Search(
-            first,
-            largest(first.residual),
+            approach.best,
+            approach.best_error,
             jnp.asarray(MAX_RADIUS, state.dtype),
-            jnp.ones((), int),
+            1 + approach.sweeps,
             jnp.zeros((), int),
         ),
     )
@@ -151,12 +160,40 @@ def _root(args, initial, limits, *, residual, localise):
     return best.state, (best.residual, search.evaluations, search.rounds, status)
 
 
+class _Approach(NamedTuple):
+    current: Iterate
+    error: Float[Array, ""]
+    best: Iterate
+    best_error: Float[Array, ""]
+    sweeps: Int[Array, ""]
+
+
+def _approach(evaluate, first: Iterate, relaxation, max_evaluations) -> _Approach:
+    """Damped sweeps until the residual is small enough for Newton steps, or grows."""
+
+    def far(approach: _Approach):
+        sweeping = (approach.sweeps < MAX_SWEEPS) & (1 + approach.sweeps < max_evaluations)
+        return sweeping & (approach.error > APPROACHED) & (approach.error < 2 * approach.best_error)
+
+    def sweep(approach: _Approach) -> _Approach:
+        state = approach.current.state + relaxation * approach.current.residual
+        current = Iterate(state, evaluate(state))
+        error = largest(current.residual)
+        improved = error < approach.best_error
+        best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), current, approach.best)
+        best_error = jnp.where(improved, error, approach.best_error)
+        return _Approach(current, error, best, best_error, approach.sweeps + 1)
+
+    error = largest(first.residual)
+    return jax.lax.while_loop(far, sweep, _Approach(first, error, first, error, jnp.zeros((), int)))
+
+
 @_root.def_jvp
 def _root_jvp(primals, tangents, *, residual, localise):
     """Implicit function theorem: minus the Jacobian in the state times the tangent is that in the args."""
-    args, initial, limits = primals
+    args, initial, *rest = primals
     args_tangent = tangents[0]
-    state, known = _root(args, initial, limits, residual=residual, localise=localise)
+    state, known = _root(args, initial, *rest, residual=residual, localise=localise)
 
     def evaluate(packed, args):
         return pack(residual(unpack(packed, initial), args))

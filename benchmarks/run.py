@@ -1,0 +1,245 @@
+"""Measure the library, and plain NumPy beside it: `python benchmarks/run.py [--out DIRECTORY] [--quick]`.
+
+Writes a JSON file and a Markdown table named by date and device. Every part runs in a process of its
+own, so that its peak memory is its own; compilation is timed apart from running.
+"""
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import numpy_baseline  # noqa: E402
+import xarray as xr  # noqa: E402
+from cases import (  # noqa: E402
+    ITERATIONS,
+    TOLERANCE,
+    gradient_in_productivity,
+    gradient_in_spillover,
+    local_inverse_at,
+    perturbed,
+    repeat_evaluations,
+    repeat_kernel_products,
+    solve,
+    system_of,
+    total_welfare,
+    unit_cost_step,
+    with_zero_externalities,
+    without_externalities,
+)
+from economies import random_data  # noqa: E402
+from measuring import machine, measure, peak_memory  # noqa: E402
+from report import to_markdown  # noqa: E402
+
+import spatialjax  # noqa: E402
+from spatialjax import Economy, Equilibrium  # noqa: E402
+from spatialjax.cities.equilibrium import EquilibriumStatus  # noqa: E402
+from spatialjax.cities.state import State  # noqa: E402
+
+Row = dict[str, Any]
+Gradients = dict[str, Callable[[Economy], Any]]
+SIZES = (100, 200, 382, 750, 1500)
+QUICK_SIZE = 100
+REPEATS = 9
+BASELINE_REPEATS = 3
+BASELINE_TIME_LIMIT = 120.0
+"""Seconds that one baseline solve may take."""
+GRADIENTS: Gradients = {
+    "gradient in externalities": gradient_in_spillover,
+    "gradient in fundamental productivity": gradient_in_productivity,
+}
+BASELINES = {"NumPy, kernel stored": True, "NumPy, kernel recomputed": False}
+STARTS = (0.05, 0.2)
+"""Standard deviations of the noise on every log unknown from which economies with externalities start."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    results = measure_all(quick=arguments.quick)
+    for path, text in _files(results, arguments.out, arguments.quick):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"written: {path}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the library, and plain NumPy beside it.")
+    default = Path(__file__).parent / "results"
+    parser.add_argument("--out", type=Path, default=default, help="directory of the results")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE} random cities only, one repeat")
+    return parser.parse_args()
+
+
+def measure_all(*, quick: bool) -> Row:
+    """Everything, as a dictionary."""
+    repeats, sizes = (1, (QUICK_SIZE,)) if quick else (REPEATS, SIZES)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "quick": quick,
+        "tolerance": TOLERANCE,
+        "machine": in_own_process(machine),
+        "pieces": in_own_process(measure_pieces, quick, repeats),
+        "counterfactuals": in_own_process(measure_counterfactuals, quick, repeats),
+        "gradients": in_own_process(measure_gradients, quick, repeats),
+        "sizes": [in_own_process(measure_size, cities, repeats) for cities in sizes],
+    }
+
+
+def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a fresh process and return what it returns."""
+    print(f"{function.__name__}{arguments} ...", flush=True)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _data(quick: bool) -> xr.Dataset:
+    return random_data(QUICK_SIZE) if quick else spatialjax.load_data("us-metros")
+
+
+def measure_pieces(quick: bool, repeats: int) -> Row:
+    """Inversion, and what one step of the solver consists of."""
+    data = _data(quick)
+    inversion, economy = measure(lambda: spatialjax.invert(data), repeats=repeats)
+    unit_costs, scaling = measure(unit_cost_step(data, economy), repeats=repeats)
+    system, state, step = system_of(economy), economy.reference, jnp.asarray(1e-3)
+    products, _ = measure(lambda: repeat_kernel_products(system), repeats=repeats)
+    evaluations, _ = measure(lambda: repeat_evaluations(system, state, step), repeats=repeats)
+    inverse, _ = measure(lambda: local_inverse_at(system, state), repeats=repeats)
+    return {
+        "cities": data.sizes["city"],
+        "sectors": data.sizes["sector"],
+        "rows": [
+            {"name": "two kernel products", **products.row(ITERATIONS)},
+            {"name": "one evaluation of every market", **evaluations.row(ITERATIONS)},
+            {"name": "local inverse", **inverse.row()},
+            {"name": "inversion: unit costs", **unit_costs.row(), "newton_steps": int(scaling.steps.max())},
+            {"name": "inversion, whole", **inversion.row()},
+        ],
+        "evaluation_over_kernel_products": evaluations.median / products.median,
+        **peak_memory(),
+    }
+
+
+def measure_counterfactuals(quick: bool, repeats: int) -> Row:
+    """Solves beside the NumPy baselines."""
+    economy = spatialjax.invert(_data(quick))
+    cases = [("no externalities, from the data", without_externalities(economy), economy.reference)]
+    for size in STARTS:
+        start = perturbed(economy.reference, size)
+        cases.append((f"CH externalities, from {size:.0%} noise", economy, start))
+    rows = [row for name, case, start in cases for row in compare(name, case, start, repeats)]
+    return {"cities": len(economy.labels.city), "rows": rows, **peak_memory()}
+
+
+def compare(name: str, economy: Economy, start: State, repeats: int) -> Iterator[Row]:
+    """The library and both baselines from one start.
+
+    For a baseline also its distance from the library's equilibrium, and how many times longer it takes.
+    """
+    library, equilibrium = measure(lambda: solve(economy, start), repeats=repeats)
+    yield {"problem": name, "solver": "spatialjax", **library.row(), **_how_it_ended(equilibrium)}
+    problem = numpy_baseline.Problem.of(economy)
+    for solver, stored in BASELINES.items():
+        timing, solution = measure(
+            lambda stored=stored: sweep(problem, start, stored),
+            repeats=min(repeats, BASELINE_REPEATS),
+            time_limit=BASELINE_TIME_LIMIT,
+        )
+        yield {
+            "problem": name,
+            "solver": solver,
+            **timing.row(),
+            "compile_seconds": None,
+            "evaluations": solution.sweeps,
+            "residual": solution.residual,
+            "outcome": solution.outcome,
+            "library_is_faster_by": timing.median / library.median,
+            "log_difference": _log_difference(solution, equilibrium),
+        }
+
+
+def sweep(problem: numpy_baseline.Problem, start: State, stored: bool) -> numpy_baseline.Solution:
+    """A baseline at the library's tolerance, stopped where it takes too long."""
+    return numpy_baseline.solve(
+        problem, start, tolerance=TOLERANCE, stored_kernel=stored, time_limit=BASELINE_TIME_LIMIT
+    )
+
+
+def _how_it_ended(equilibrium: Equilibrium) -> Row:
+    return {
+        "evaluations": int(equilibrium.evaluations),
+        "residual": float(equilibrium.residuals.largest()),
+        "outcome": "converged" if equilibrium.converged else EquilibriumStatus[equilibrium.status],
+    }
+
+
+def _log_difference(solution: numpy_baseline.Solution, equilibrium: Equilibrium) -> float:
+    """Largest log difference of wages and employment between the two."""
+    lives = np.asarray(equilibrium.employment) > 0
+    pairs = ((solution.wage, equilibrium.wage), (solution.employment, equilibrium.employment))
+    return max(float(np.abs(np.log(a[lives]) - np.log(np.asarray(b)[lives])).max()) for a, b in pairs)
+
+
+def measure_gradients(quick: bool, repeats: int) -> Row:
+    """Gradients of total welfare at the counterfactual without externalities, beside its solve."""
+    economy = with_zero_externalities(spatialjax.invert(_data(quick)))
+    rows = list(gradient_rows(economy, repeats, GRADIENTS))
+    return {"cities": len(economy.labels.city), "rows": rows, **peak_memory()}
+
+
+def gradient_rows(economy: Economy, repeats: int, gradients: Gradients) -> Iterator[Row]:
+    """The forward solve, and gradients with what they cost beyond it."""
+    forward, _ = measure(lambda: total_welfare(economy), repeats=repeats)
+    yield {"name": "forward solve", **forward.row()}
+    for name, gradient in gradients.items():
+        timing, _ = measure(lambda gradient=gradient: gradient(economy), repeats=repeats)
+        adjoint = timing.median - forward.median
+        ratio = adjoint / forward.median
+        yield {"name": name, **timing.row(), "adjoint_seconds": adjoint, "adjoint_over_forward": ratio}
+
+
+def measure_size(cities: int, repeats: int) -> Row:
+    """Random cities: inversion, the counterfactual without externalities, its gradient, the baselines."""
+    data = random_data(cities)
+    inversion, economy = measure(lambda: spatialjax.invert(data), repeats=repeats)
+    memory = {"inversion": peak_memory()}
+    economy = without_externalities(economy)
+    rows = gradient_rows(economy, repeats, {"gradient": gradient_in_productivity})
+    forward = next(rows)
+    memory["solve"] = peak_memory()
+    gradient = next(rows)
+    memory["gradient"] = peak_memory()
+    solves = list(compare("no externalities", economy, economy.reference, repeats))
+    memory["baselines"] = peak_memory()
+    return {
+        "cities": cities,
+        "inversion": inversion.row(),
+        "forward": forward,
+        "gradient": gradient,
+        "solves": solves,
+        "memory": memory,
+    }
+
+
+def _files(results: Row, directory: Path, quick: bool) -> Iterator[tuple[Path, str]]:
+    where = results["machine"]
+    device = f"{where['cores']} cores" if where["platform"] == "cpu" else where["device"]
+    name = f"{results['date']} {where['platform']} {device}{' quick' if quick else ''}"
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower())
+    yield directory / f"{stem}.json", json.dumps(results, indent=2) + "\n"
+    yield directory / f"{stem}.md", to_markdown(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Maps: one circle per city, its area the city's employment and its colour a value."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from spatialjax.errors import ModelError
+from spatialjax.plots import style
+from spatialjax.plots.labels import describe, match_cities, total_employment
+from spatialjax.plots.projection import (
+    INSET_FRAMES,
+    STATE_REGIONS,
+    equirectangular,
+    in_united_states,
+    project_us,
+    state_outlines,
+    wrap,
+)
+
+Array = np.ndarray
+
+MAP_EXTENT = ((-2430.0, 2760.0), (-1490.0, 1610.0))
+"""What a map of the United States shows, km: room at the lower right for the legend of sizes."""
+
+ROBUST_PERCENTILES = (2.0, 98.0)
+"""The colour scale ends at these percentiles of the values over cities."""
+
+
+@style.plot_style()
+def city_map(
+    values: xr.DataArray,
+    data: xr.Dataset,
+    *,
+    title: str | None = None,
+    label: str | None = None,
+    diverging: bool = False,
+    outlines: bool = True,
+    largest_marker: float = style.LARGEST_MARKER,
+) -> Figure:
+    """Map a value by city, as CH draws Figures 5 to 8, 10 and 11.
+
+    Circles have areas proportional to employment and lie with small cities on top. Colours saturate at
+    the 2nd and 98th percentile of the values, which the colour bar's pointed ends show. A city without
+    a value (NaN) is an empty circle.
+
+    **Arguments:**
+
+    - `values`: dimension city; labels are matched to those of `data`.
+    - `data`: latitude and longitude (degrees), employment (workers; dimensions besides city are summed).
+    - `title`: above the map.
+    - `label`: of the colour bar, with units; by default made of the `long_name` and `units` of `values`.
+    - `diverging`: the sign matters: colours are symmetric around a neutral zero.
+    - `outlines`: draw the outlines of the US states.
+    - `largest_marker`: area of the largest city's circle, points squared; smaller where cities crowd.
+
+    Where some city is outside the United States, the map has no outlines and is equirectangular.
+
+    **Raises:** `ModelError` where `values` are not by city or lack a city, or `data` lack coordinates.
+    """
+    value = _by_city(values, data)
+    employment = total_employment(data)
+    longitude, latitude = _coordinate(data, "longitude"), _coordinate(data, "latitude")
+    domestic = in_united_states(longitude, latitude)
+    figure = style.new_figure(7.2, 5.1)
+    axes = figure.add_subplot()
+    draw_base = partial(_draw_states, outlines=outlines) if domestic else _draw_graticule
+    x, y = draw_base(axes, longitude, latitude)
+    areas = style.marker_areas(employment, largest=largest_marker)
+    circles = _draw_cities(axes, x, y, value, areas, _colours(value, diverging))
+    _add_colour_bar(figure, axes, circles, value, label or describe(values))
+    _add_size_legend(figure, axes, float(np.nanmax(employment)), largest_marker, inside=domestic)
+    if title:
+        axes.set_title(title)
+    return figure
+
+
+def _by_city(values: xr.DataArray, data: xr.Dataset) -> Array:
+    if values.dims != ("city",):
+        raise ModelError(
+            f"a map takes one value per city, found dimensions {values.dims}: select the others, "
+            "for example values.sel(occupation=...)"
+        )
+    value = match_cities(values, data).values.astype(float)
+    if not np.isfinite(value).any():
+        raise ModelError("a map needs at least one finite value")
+    return value
+
+
+def _coordinate(data: xr.Dataset, name: str) -> Array:
+    if name not in data:
+        raise ModelError(f"a map needs {name} (city) in the data, in degrees")
+    return data[name].values.astype(float)
+
+
+def _colours(value: Array, diverging: bool) -> dict[str, Any]:
+    """Colour map and robust limits."""
+    low, high = np.nanpercentile(value[np.isfinite(value)], ROBUST_PERCENTILES)
+    if diverging:
+        high = max(abs(low), abs(high))
+        low = -high
+    margin = 0.0 if high > low else (0.01 * abs(high) or 1.0)
+    name = style.DIVERGING if diverging else style.SEQUENTIAL
+    return {"cmap": name, "norm": Normalize(low - margin, high + margin)}
+
+
+def _draw_states(axes: Axes, longitude: Array, latitude: Array, *, outlines: bool) -> tuple[Array, Array]:
+    """A map of the United States; returns the positions of the points on it."""
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    axes.set(xlim=MAP_EXTENT[0], ylim=MAP_EXTENT[1])
+    if outlines:
+        _draw_outlines(axes)
+    return project_us(longitude, latitude)
+
+
+def _draw_outlines(axes: Axes) -> None:
+    """States in grey with white borders; the small islands of the insets keep their full size."""
+    for state, rings in state_outlines().items():
+        edge = style.LAND if state in STATE_REGIONS else style.BORDER
+        land = PolyCollection(rings, facecolor=style.LAND, edgecolor=edge, linewidth=0.5, zorder=1)
+        axes.add_collection(land)
+    axes.add_collection(LineCollection(list(INSET_FRAMES.values()), color="#BBBBBB", linewidth=0.6, zorder=1))
+
+
+def _draw_graticule(axes: Axes, longitude: Array, latitude: Array) -> tuple[Array, Array]:
+    """Axes in degrees; returns the positions of the points on them."""
+    x, y, aspect = equirectangular(longitude, latitude)
+    style.dress_axes(axes)
+    axes.set_aspect(aspect)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda degrees, _: _degrees(float(wrap(degrees)), "E", "W")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda degrees, _: _degrees(degrees, "N", "S")))
+    axes.margins(0.08)
+    return x, y
+
+
+def _degrees(degrees: float, positive: str, negative: str) -> str:
+    return f"{abs(degrees):g}°{positive if degrees > 0 else negative if degrees < 0 else ''}"
+
+
+def _draw_cities(
+    axes: Axes,
+    x: Array,
+    y: Array,
+    value: Array,
+    areas: Array,
+    colours: dict[str, Any],
+) -> PathCollection:
+    """Circles, the largest first; those without a value are empty and lie below the others."""
+    order = np.argsort(-areas, kind="stable")
+    x, y, value, areas = x[order], y[order], value[order], areas[order]
+    known, empty = np.isfinite(value), ~np.isfinite(value)
+    edge: dict[str, Any] = {"edgecolor": style.INK, "linewidth": 0.3}
+    axes.scatter(x[empty], y[empty], areas[empty], facecolor="none", zorder=2, **edge)
+    return axes.scatter(x[known], y[known], areas[known], c=value[known], zorder=3, **edge, **colours)
+
+
+def _add_colour_bar(figure: Figure, axes: Axes, circles: PathCollection, value: Array, label: str) -> None:
+    below = np.nanmin(value) < circles.norm.vmin
+    above = np.nanmax(value) > circles.norm.vmax
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
+    bar = figure.colorbar(
+        circles, ax=axes, location="bottom", extend=extend, shrink=0.5, aspect=32, pad=0.02, fraction=0.06
+    )
+    bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(labelsize=8.0, length=2.5, width=0.5)
+
+
+def _add_size_legend(figure: Figure, axes: Axes, biggest: float, largest: float, *, inside: bool) -> None:
+    """In the corner that a map of the United States leaves free, or below any other map."""
+    if inside:
+        style.size_legend(axes, biggest, largest=largest, loc="lower right", borderaxespad=0.0)
+    else:
+        style.size_legend(figure, biggest, largest=largest, row=True, loc="outside lower center")

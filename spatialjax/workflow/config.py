@@ -1,0 +1,164 @@
+"""Run configurations: TOML files with a frozen, validated schema."""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spatialjax.cities.spillovers import NoSpillover, OccupationSpillover
+from spatialjax.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Where the data come from."""
+
+    source: str = Field("us-metros", description="name of an embedded data set, or path of a NetCDF file")
+
+
+class ModelSection(_Section):
+    """Elasticities and calibration choices (CH sections 4.2 to 4.4)."""
+
+    trade_elasticity: float = Field(10.0, gt=0, description="theta")
+    location_elasticity: float = Field(2.02, gt=1, description="nu")
+    occupation_substitution: float = Field(2.0, gt=0, description="epsilon; not 1")
+    housing_share: float = Field(0.2, gt=0, lt=1, description="consumption share of the land-using sector")
+    minimum_consumption_share: float | None = Field(
+        0.001, ge=0, lt=1, description="floor of implied consumption shares; negative shares are refused without one"
+    )
+
+
+class OccupationSpilloverSection(_Section):
+    """Externalities of an occupation's share and of city size (CH eq. 6)."""
+
+    kind: Literal["occupation"] = "occupation"
+    share: tuple[float, ...] = Field((1.304, 0.835), description="elasticity to the share, by occupation")
+    size: tuple[float, ...] = Field((0.349, 0.357), description="elasticity to city size, by occupation")
+
+    def build(self) -> OccupationSpillover:
+        """The spillover this section describes."""
+        return OccupationSpillover(self.share, self.size)
+
+
+class NoSpilloverSection(_Section):
+    """No externalities."""
+
+    kind: Literal["none"] = "none"
+
+    def build(self) -> NoSpillover:
+        """The spillover this section describes."""
+        return NoSpillover()
+
+
+SpilloverSection = Annotated[OccupationSpilloverSection | NoSpilloverSection, Field(discriminator="kind")]
+
+
+class CounterfactualSection(_Section):
+    """What a counterfactual changes; the exogenous part of productivity is kept."""
+
+    spillover: SpilloverSection | None = Field(None, description="replaces the externalities")
+    trade_cost_factor: float = Field(1.0, gt=0, description="multiplies iceberg costs between cities")
+
+
+class SolverSection(_Section):
+    """When a solve is finished."""
+
+    tolerance: float = Field(1e-10, gt=0, description="on the largest absolute log excess demand")
+    max_evaluations: int = Field(2000, gt=0, description="of the equilibrium system")
+
+
+class StabilitySection(_Section):
+    """Eigenvalues of the reduced map, and the search for other equilibria."""
+
+    eigenvalues: int = Field(4, ge=0, description="how many to compute; 0 for none")
+    starts: int = Field(5, ge=0, description="starts of the search; 0 for none")
+    spread: float = Field(1.0, gt=0, description="standard deviation of the starts' log employment")
+    seed: int = Field(0, description="of the starts")
+
+
+class OutputSection(_Section):
+    """What is written where."""
+
+    folder: str = Field("results", description="folder for results, relative to where the command runs")
+    figures: bool = Field(True, description="draw figures")
+
+
+class RunConfig(_Section):
+    """A run of the city economy."""
+
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    spillover: SpilloverSection = OccupationSpilloverSection()
+    counterfactual: dict[str, CounterfactualSection] = Field(default_factory=dict)
+    solver: SolverSection = SolverSection()
+    stability: StabilitySection = StabilitySection()
+    output: OutputSection = OutputSection()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration, apply overrides of the form "section.key=value", and validate it.
+
+    Values are read as TOML and, where they are not TOML, as text. Raises `ConfigError` naming the file,
+    the key, what was found and what is wanted.
+    """
+    path = Path(path)
+    try:
+        tree = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        config = RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error))) from error
+    if config.model.occupation_substitution == 1:
+        raise ConfigError(f"{path}: model.occupation_substitution: must not be 1; use 1.0001, say")
+    return config
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise ConfigError(f"--set {override}: must have the form section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for part in parts[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: {part} is a value, not a section")
+    tree[parts[-1]] = value
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key{_suggestion(problem['loc'])}")
+        else:
+            lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}")
+    return lines
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    section: Any = RunConfig
+    for part in location[:-1]:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        section = field.annotation if field is not None else None
+    known = list(section.model_fields) if hasattr(section, "model_fields") else []
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f" (known: {', '.join(known)})" if known else ""

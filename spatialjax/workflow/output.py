@@ -1,0 +1,89 @@
+"""Writing results: each file whole or not at all."""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import xarray as xr
+
+from spatialjax.errors import OutputError
+
+PACKAGES = ("spatialjax", "jax", "jaxlib", "equinox", "numpy", "scipy", "xarray", "netCDF4", "pandas", "matplotlib")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, moved onto it once the block has ended without an error."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: str | Path) -> Path:
+    """Create the folder for results, or say why that is impossible."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"cannot write results to {folder}: {error.strerror}; choose another with --out") from error
+    return folder
+
+
+def write(path: Path, writer: Callable[[Path], Any]) -> Path:
+    """Write a file whole or not at all."""
+    try:
+        with replaced(path) as temporary:
+            writer(temporary)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def write_dataset(path: Path, dataset: xr.Dataset) -> Path:
+    """Write NetCDF, compressed."""
+    encoding = {str(v): {"zlib": True, "complevel": 4} for v in dataset.data_vars if dataset[v].dtype.kind in "fi"}
+    return write(path, lambda p: dataset.to_netcdf(p, encoding=encoding))
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write JSON, indented."""
+    return write(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def environment() -> dict[str, Any]:
+    """Versions and device of this run."""
+    device = jax.devices()[0]
+    return {
+        "versions": {"python": platform.python_version(), **{p: v for p in PACKAGES if (v := _version(p))}},
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": jax.device_count(),
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "system": platform.system(),
+        },
+        "precision": "float64" if jax.config.jax_enable_x64 else "float32",  # type: ignore[attr-defined]
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,151 @@
+"""The tables of a run: headline figures, cities, sectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spatialjax.cities.accounts import Accounts
+from spatialjax.cities.economy import Economy
+from spatialjax.cities.outcomes import (
+    city_size,
+    correlation,
+    location_quotient,
+    log_premium,
+    occupation_share,
+    specialisation,
+    weighted_mean,
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the summary table: `published` is what CH report, where they do."""
+
+    name: str
+    value: float
+    unit: str = ""
+    published: float | None = None
+
+
+def headline_figures(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset], *, published: bool) -> list[Figure]:
+    """Headline figures of the equilibrium, and of each counterfactual beside it.
+
+    `published` adds the numbers that CH report for the US (sections 2, 4.7 and 5.2).
+    """
+    figures = [*_wedge_figures(baseline), *_pattern_figures(baseline, "data")]
+    for name, result in counterfactuals.items():
+        figures += _pattern_figures(result, name)
+        figures += _change_figures(baseline, result, name)
+    if published:
+        figures = [Figure(f.name, f.value, f.unit, PUBLISHED.get(f.name)) for f in figures]
+    return figures
+
+
+PUBLISHED = {
+    "social over private value of CNR labour": 1.79,
+    "wedge difference CNR less non-CNR, mean over workers": 63135.0,
+    "wedge difference with CNR share, correlation": 0.48,
+    "wedge difference with log size, correlation": 0.62,
+    "wedge difference with CNR share, weighted correlation": 0.67,
+    "wedge difference with log size, weighted correlation": 0.76,
+    "log size with CNR share, correlation (data)": 0.57,
+    "log size with log premium, correlation (data)": 0.40,
+}
+
+
+def _wedge_figures(baseline: xr.Dataset) -> list[Figure]:
+    employment, wage, wedge = baseline["employment"], baseline["wage"], baseline["wedge"]
+    names = [str(name) for name in baseline["occupation"].values]
+    ratio = 1 + (wedge * employment).sum("city") / (wage * employment).sum("city")
+    figures = [
+        Figure(f"social over private value of {name} labour", float(ratio[k])) for k, name in enumerate(names)
+    ]
+    if len(names) != 2:
+        return figures
+    size, share = city_size(baseline), occupation_share(baseline).isel(occupation=0)
+    difference = wedge.isel(occupation=0) - wedge.isel(occupation=1)
+    mean_name = f"wedge difference {names[0]} less {names[1]}, mean over workers"
+    figures.append(Figure(mean_name, weighted_mean(difference, size), "dollars a year"))
+    for weight, kind in ((None, "correlation"), (size, "weighted correlation")):
+        figures.append(Figure(f"wedge difference with {names[0]} share, {kind}", correlation(difference, share, weight)))
+        figures.append(Figure(f"wedge difference with log size, {kind}", correlation(difference, np.log(size), weight)))
+    return figures
+
+
+def _pattern_figures(result: xr.Dataset, label: str) -> list[Figure]:
+    if result.sizes["occupation"] != 2:
+        return []
+    name = str(result["occupation"].values[0])
+    share, log_size = occupation_share(result).isel(occupation=0), np.log(city_size(result))
+    premium = log_premium(result)
+    return [
+        Figure(f"log size with {name} share, correlation ({label})", correlation(log_size, share)),
+        Figure(f"log size with log premium, correlation ({label})", correlation(log_size, premium)),
+        Figure(f"{name} share with log premium, correlation ({label})", correlation(share, premium)),
+    ]
+
+
+def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> list[Figure]:
+    change = 100 * (result["welfare"] / baseline["welfare"] - 1)
+    moved = 50 * np.abs(result["employment"] - baseline["employment"]).sum("city") / baseline["employment"].sum("city")
+    names = [str(name) for name in baseline["occupation"].values]
+    return [
+        *(Figure(f"welfare of {name} ({label})", float(change[k]), "percent") for k, name in enumerate(names)),
+        *(Figure(f"{name} workers who move ({label})", float(moved[k]), "percent") for k, name in enumerate(names)),
+    ]
+
+
+def figures_table(figures: list[Figure]) -> pd.DataFrame:
+    """Headline figures as a table."""
+    return pd.DataFrame(
+        [{"figure": f.name, "value": f.value, "unit": f.unit, "published (CH)": f.published} for f in figures]
+    )
+
+
+def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """One row a city: size, composition, wages, prices, wedges, and change in each counterfactual."""
+    table = pd.DataFrame(index=pd.Index(baseline["city"].values, name="city"))
+    if "title" in baseline.coords:
+        table["title"] = baseline["title"].values
+    table["employment"] = city_size(baseline).values
+    shares = occupation_share(baseline)
+    for name in baseline["occupation"].values:
+        at = {"occupation": name}
+        table[f"share_{name}"] = shares.sel(at).values
+        table[f"wage_{name}"] = baseline["wage"].sel(at).values
+        table[f"income_{name}"] = baseline["income"].sel(at).values
+        table[f"amenity_{name}"] = baseline["amenity"].sel(at).values
+        table[f"wedge_{name}"] = baseline["wedge"].sel(at).values
+    table["price_index"] = baseline["price_index"].values
+    table["land_income"] = baseline["land_income"].values
+    table["specialisation_gini"] = specialisation(baseline).values
+    for label, result in counterfactuals.items():
+        table[f"employment_{label}"] = city_size(result).values
+        for name in baseline["occupation"].values:
+            table[f"share_{name}_{label}"] = occupation_share(result).sel(occupation=name).values
+            table[f"wage_{name}_{label}"] = result["wage"].sel(occupation=name).values
+    return table
+
+
+def sector_table(baseline: xr.Dataset, economy: Economy, accounts: Accounts) -> pd.DataFrame:
+    """One row a sector: size, composition, shares, and what the calibration changed."""
+    table = pd.DataFrame(index=pd.Index(baseline["sector"].values, name="sector"))
+    by_sector = baseline["employment_by_sector"]
+    table["traded"] = [j in economy.traded for j in range(len(table))]
+    table["employment"] = by_sector.sum(("city", "occupation")).values
+    for name in baseline["occupation"].values:
+        table[f"share_{name}"] = (by_sector.sel(occupation=name).sum("city") / by_sector.sum(("city", "occupation"))).values
+    output = baseline["gross_output"]
+    table["gross_output"] = output.sum("city").values
+    share = np.asarray(economy.value_added_share)
+    table["value_added_share"] = (share * output.values).sum(0) / output.values.sum(0)
+    table["consumption_share"] = np.asarray(economy.consumption_share)
+    mended = {m.sector: m.value_added_share_in_data for m in accounts.mended}
+    table["value_added_share_before_mending"] = [mended.get(str(s), np.nan) for s in table.index]
+    quotient = location_quotient(baseline).where(city_size(baseline) > 0)
+    leading = quotient.argmax("city").values
+    names = baseline["title"].values if "title" in baseline.coords else baseline["city"].values
+    table["most_concentrated_in"] = [str(names[n]) for n in leading]
+    return table

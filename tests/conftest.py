@@ -1,0 +1,32 @@
+import os
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import equinox as eqx
+import pytest
+
+import spatialjax as sj
+
+
+@pytest.fixture(scope="session")
+def us_data():
+    return sj.load_data("us-metros")
+
+
+@pytest.fixture(scope="session")
+def us_economy(us_data):
+    return sj.invert(us_data)
+
+
+@pytest.fixture(scope="session")
+def us_equilibrium(us_economy):
+    return sj.solve(us_economy, tolerance=1e-12)
+
+
+@pytest.fixture(scope="session")
+def us_no_externalities(us_economy):
+    return eqx.tree_at(lambda e: e.spillover, us_economy, sj.NoSpillover())
