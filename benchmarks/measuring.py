@@ -6,7 +6,7 @@ import resource
 import statistics
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib import import_module
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -81,13 +81,9 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "float64": bool(jax.config.read("jax_enable_x64")),
         "load_average_at_start": os.getloadavg()[0],
-        **{package: _version(package) for package in PACKAGES},
+        **{package: import_module(package).__version__ for package in PACKAGES},
         **{name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},
     }
-
-
-def _version(package: str) -> str:
-    return getattr(sys.modules.get(package), "__version__", None) or version(package)
 
 
 def _cpu_model() -> str:

@@ -294,6 +294,7 @@ class RecomputedTrade:
         self.buffer = np.empty(self.log_cost.shape[1:])
 
     def __call__(self, log_unit_cost: Array, expenditure: Array) -> tuple[Array, Array]:
+        """Log prices and output, from log unit costs and expenditure (traded, city)."""
         log_price, output = np.empty_like(log_unit_cost), np.empty_like(log_unit_cost)
         for j, elasticity in enumerate(self.elasticity):
             strength = np.add(self.log_cost[j], log_unit_cost[j], out=self.buffer)
@@ -318,6 +319,7 @@ class StoredTrade:
         self.kernel = np.exp(log_kernel, out=log_kernel)
 
     def __call__(self, log_unit_cost: Array, expenditure: Array) -> tuple[Array, Array]:
+        """Log prices and output, from log unit costs and expenditure (traded, city)."""
         cheapest = log_unit_cost.min(1, keepdims=True)
         strength = np.exp(-self.elasticity * (log_unit_cost - cheapest))
         access = np.matmul(self.kernel, strength[:, :, None])[:, :, 0]

@@ -32,10 +32,7 @@ def _heading(results: Row) -> list[str]:
     return [
         f"# Measured on {results['date']}",
         "",
-        *(
-            ["A check that the program runs, on a small random economy; no measurement.", ""]
-            * results["quick"]
-        ),
+        *(["A check that the program runs, on few random cities; no measurement.", ""] * results["quick"]),
         f"{described}. Double precision. Solves to a largest log excess of {results['tolerance']:g}.",
         "",
         "Run times are medians after compilation, and in brackets the smallest and the largest. "
@@ -98,8 +95,7 @@ def _gradients(results: Row) -> list[str]:
         "",
         *table(columns, part["rows"]),
         "",
-        "Adjoint alone: the gradient's time less that of the forward solve, and their ratio. "
-        f"{_memory(part)}",
+        f"Adjoint alone: the gradient's time less the forward solve's, and their ratio. {_memory(part)}",
         "",
     ]
 

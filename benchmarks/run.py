@@ -65,6 +65,7 @@ STARTS = (0.05, 0.2)
 
 
 def main() -> None:
+    """Measure and write the files."""
     arguments = _arguments()
     results = measure_all(quick=arguments.quick)
     for path, text in _files(results, arguments.out, arguments.quick):

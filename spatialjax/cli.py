@@ -9,6 +9,7 @@ from typing import Annotated
 
 import jax
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -111,7 +112,11 @@ def _double_precision() -> None:
 
 
 def _figures_table(figures) -> Table:
-    table = Table("figure", "value", "unit", "published (CH)")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("figure", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("CH", justify="right")
     for row in figures.itertuples(index=False):
         name, value, unit, published = row
         table.add_row(name, _number(value), unit, "" if published != published or published is None else _number(published))

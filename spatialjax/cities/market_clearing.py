@@ -157,8 +157,8 @@ def excess(state: State, system: System) -> State:
     )
 
 
-RELAXATION = State(log_wage=0.3, log_employment=0.3, log_rent=0.5, log_price=1.0, log_expenditure=1.0)
-"""Damped sweeps: wages and workers move part of the way, rents half, prices and spending all of it."""
+RELAXATION = State(log_wage=0.3, log_employment=0.3, log_rent=0.3, log_price=1.0, log_expenditure=1.0)
+"""Damped sweeps: wages and workers move part of the way, as do rents; prices and spending move all of it."""
 
 
 def find_equilibrium(system: System, start: State, *, tolerance, max_evaluations) -> Root:

@@ -52,8 +52,9 @@ def scale_matrix(
     return Scaling(jnp.where(active, potential, 0.0), error, steps)
 
 
-@jax.custom_jvp
+@eqx.filter_custom_jvp
 def _potential(kernel, spending, earnings):
+    """Potentials, and what is known of them."""
     active = earnings > 0
     log_target = masked_log(earnings)
 
@@ -84,21 +85,19 @@ def _potential(kernel, spending, earnings):
     return last.potential, (last.error, last.steps)
 
 
-@_potential.defjvp
+@_potential.def_jvp
 def _potential_jvp(primals, tangents):
+    """Implicit function theorem: the Hessian times the tangent is the tangent of what is not earned."""
     kernel, spending, earnings = primals
-    kernel_tangent, spending_tangent, earnings_tangent = tangents
     potential, known = _potential(*primals)
     active = earnings > 0
-    _, forcing = jax.jvp(
-        lambda kernel, spending: _earned(kernel, spending, potential, active),
-        (kernel, spending),
-        (kernel_tangent, spending_tangent),
-    )
-    tangent = _solve_hessian(
-        kernel, spending, potential, active, earnings_tangent - forcing, jnp.asarray(1e-13, potential.dtype)
-    )
-    return (potential, known), (tangent, jax.tree.map(_zero_tangent, known))
+
+    def gap(kernel, spending, earnings):
+        return earnings - _earned(kernel, spending, potential, active)
+
+    _, forcing = eqx.filter_jvp(gap, primals, tangents)
+    tangent = _solve_hessian(kernel, spending, potential, active, forcing, 1e-13)
+    return (potential, known), (tangent, jax.tree.map(lambda _: None, known))
 
 
 def _earned(kernel, spending, potential, active):
@@ -128,9 +127,10 @@ def _solve_hessian(kernel, spending, potential, active, right_hand_side, accurac
 
     scaled = scale * right_hand_side
     scaled = scaled - constant * (constant @ scaled)
-    solution, _ = jax.scipy.sparse.linalg.cg(product, scaled, tol=accuracy, maxiter=MAX_CG_STEPS)
-    return scale * solution
 
+    def conjugate_gradients(matvec, b):
+        return jax.scipy.sparse.linalg.cg(matvec, b, tol=accuracy, maxiter=MAX_CG_STEPS)[0]
 
-def _zero_tangent(x):
-    return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.zeros(x.shape, jax.dtypes.float0)
+    # The explicit linear solve lets JAX transpose it: cg alone makes its start depend on the right-hand side.
+    return scale * jax.lax.custom_linear_solve(product, scaled, conjugate_gradients, symmetric=True)
+

@@ -45,13 +45,13 @@ def headline_figures(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset
 
 PUBLISHED = {
     "social over private value of CNR labour": 1.79,
-    "wedge difference CNR less non-CNR, mean over workers": 63135.0,
-    "wedge difference with CNR share, correlation": 0.48,
-    "wedge difference with log size, correlation": 0.62,
-    "wedge difference with CNR share, weighted correlation": 0.67,
-    "wedge difference with log size, weighted correlation": 0.76,
-    "log size with CNR share, correlation (data)": 0.57,
-    "log size with log premium, correlation (data)": 0.40,
+    "mean wedge difference, CNR less non-CNR": 63135.0,
+    "corr(wedge difference, CNR share)": 0.48,
+    "corr(wedge difference, log size)": 0.62,
+    "corr(wedge difference, CNR share), weighted": 0.67,
+    "corr(wedge difference, log size), weighted": 0.76,
+    "corr(log size, CNR share), data": 0.57,
+    "corr(log size, log premium), data": 0.40,
 }
 
 
@@ -66,11 +66,13 @@ def _wedge_figures(baseline: xr.Dataset) -> list[Figure]:
         return figures
     size, share = city_size(baseline), occupation_share(baseline).isel(occupation=0)
     difference = wedge.isel(occupation=0) - wedge.isel(occupation=1)
-    mean_name = f"wedge difference {names[0]} less {names[1]}, mean over workers"
-    figures.append(Figure(mean_name, weighted_mean(difference, size), "dollars a year"))
-    for weight, kind in ((None, "correlation"), (size, "weighted correlation")):
-        figures.append(Figure(f"wedge difference with {names[0]} share, {kind}", correlation(difference, share, weight)))
-        figures.append(Figure(f"wedge difference with log size, {kind}", correlation(difference, np.log(size), weight)))
+    mean_name = f"mean wedge difference, {names[0]} less {names[1]}"
+    figures.append(Figure(mean_name, weighted_mean(difference, size), "dollars"))
+    for weight, kind in ((None, ""), (size, ", weighted")):
+        with_share = correlation(difference, share, weight)
+        with_size = correlation(difference, np.log(size), weight)
+        figures.append(Figure(f"corr(wedge difference, {names[0]} share){kind}", with_share))
+        figures.append(Figure(f"corr(wedge difference, log size){kind}", with_size))
     return figures
 
 
@@ -81,9 +83,9 @@ def _pattern_figures(result: xr.Dataset, label: str) -> list[Figure]:
     share, log_size = occupation_share(result).isel(occupation=0), np.log(city_size(result))
     premium = log_premium(result)
     return [
-        Figure(f"log size with {name} share, correlation ({label})", correlation(log_size, share)),
-        Figure(f"log size with log premium, correlation ({label})", correlation(log_size, premium)),
-        Figure(f"{name} share with log premium, correlation ({label})", correlation(share, premium)),
+        Figure(f"corr(log size, {name} share), {label}", correlation(log_size, share)),
+        Figure(f"corr(log size, log premium), {label}", correlation(log_size, premium)),
+        Figure(f"corr({name} share, log premium), {label}", correlation(share, premium)),
     ]
 
 
@@ -92,8 +94,8 @@ def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> lis
     moved = 50 * np.abs(result["employment"] - baseline["employment"]).sum("city") / baseline["employment"].sum("city")
     names = [str(name) for name in baseline["occupation"].values]
     return [
-        *(Figure(f"welfare of {name} ({label})", float(change[k]), "percent") for k, name in enumerate(names)),
-        *(Figure(f"{name} workers who move ({label})", float(moved[k]), "percent") for k, name in enumerate(names)),
+        *(Figure(f"change in welfare of {name}, {label}", float(change[k]), "percent") for k, name in enumerate(names)),
+        *(Figure(f"{name} workers who move, {label}", float(moved[k]), "percent") for k, name in enumerate(names)),
     ]
 
 
