@@ -273,14 +273,18 @@ class TestRefusal:
         assert "can ship to city 5" in self.problems(self.set("iceberg_cost", (0, 5), np.inf))
 
     def test_of_local_shares_out_of_range_names_cities(self):
-        def crowd(city, sector):
-            def multiply(values):
-                values[city, :, sector] *= 100
+        def crowded_shops(values):
+            values[2, :, 3] *= 3
+            values[2, :, [0, 2, 4]] *= 0.2
 
-            return lambda data: changed(data, "employment", multiply)
+        def crowded_estates(values):
+            values[3, :, 1] *= 50
 
-        assert "sector 3 in city 2: the wage bill is" in self.problems(crowd(2, 3))
-        assert "sector 1 in city 3: land would receive" in self.problems(crowd(3, 1))
+        for edit, message in (
+            (crowded_shops, "sector 3 in city 2: the wage bill is 1.493"),
+            (crowded_estates, "sector 1 in city 3: land would receive"),
+        ):
+            assert message in self.problems(lambda data, edit=edit: changed(data, "employment", edit))
 
     def test_of_negative_final_demand_unless_mended(self):
         def hungry(data):

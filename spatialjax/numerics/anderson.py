@@ -43,6 +43,7 @@ class Round(NamedTuple):
     step: Float[Array, " n"]
     best: Iterate
     norm: Float[Array, ""]
+    start_norm: Float[Array, ""]
     best_norm: Float[Array, ""]
     error: Float[Array, ""]
     moved: Float[Array, ""]
@@ -62,8 +63,12 @@ def accelerated_round(
 ) -> Round:
     """Iterate until the residual is below `tolerance` or the local inverse is out of date.
 
-    No step moves a variable by more than `radius`.
+    No step moves a variable by more than `radius`: a place whose local system is nearly singular is
+    held back alone, the others are not.
     """
+
+    def local_step(residual: Packed) -> Float[Array, " n"]:
+        return _within(apply_local(inverse, residual), MAX_MOVE).ravel()
 
     def keep_going(round_: Round) -> Bool[Array, ""]:
         unfinished = (round_.error >= tolerance) & (round_.steps < evaluations_left)
@@ -73,10 +78,10 @@ def accelerated_round(
 
     def advance(round_: Round) -> Round:
         move = _combine(round_.step, round_.state_changes, round_.step_changes)
-        move = move * jnp.minimum(1.0, radius / largest(move))
-        state = round_.current.state + move.reshape(start.state.shape)
+        move = _within(move.reshape(start.state.shape), radius)
+        state = round_.current.state + move
         current = Iterate(state, residual(state))
-        step = apply_local(inverse, current.residual).ravel()
+        step = local_step(current.residual)
         norm = jnp.linalg.norm(step)
         improved = norm < round_.best_norm
         slot = round_.steps % MEMORY
@@ -85,15 +90,16 @@ def accelerated_round(
             step=step,
             best=jax.tree.map(lambda new, old: jnp.where(improved, new, old), current, round_.best),
             norm=norm,
+            start_norm=round_.start_norm,
             best_norm=jnp.where(improved, norm, round_.best_norm),
             error=largest(current.residual),
             moved=largest(state - start.state),
             steps=round_.steps + 1,
-            state_changes=round_.state_changes.at[slot].set(move),
+            state_changes=round_.state_changes.at[slot].set(move.ravel()),
             step_changes=round_.step_changes.at[slot].set(step - round_.step),
         )
 
-    step = apply_local(inverse, start.residual).ravel()
+    step = local_step(start.residual)
     norm = jnp.linalg.norm(step)
     empty = jnp.zeros((MEMORY, step.size), step.dtype)
     first = Round(
@@ -101,6 +107,7 @@ def accelerated_round(
         step=step,
         best=start,
         norm=norm,
+        start_norm=norm,
         best_norm=norm,
         error=largest(start.residual),
         moved=jnp.zeros_like(norm),
@@ -109,6 +116,12 @@ def accelerated_round(
         step_changes=empty,
     )
     return jax.lax.while_loop(keep_going, advance, first)
+
+
+def _within(step: Packed, radius: Float[Array, ""] | float) -> Packed:
+    """Shorten the steps of places that would move further than `radius`."""
+    size = jnp.abs(step).max(1, keepdims=True)
+    return step * jnp.where(size > radius, radius / jnp.where(size > 0, size, 1.0), 1.0)
 
 
 def _combine(step, state_changes, step_changes):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from spatialjax.numerics.anderson import Iterate, accelerated_round
 from spatialjax.numerics.linear import solve_linear
@@ -27,6 +27,13 @@ APPROACHED = 0.5
 """Largest residual at which damped sweeps give way to accelerated rounds."""
 MAX_SWEEPS = 25
 DERIVATIVE_TOLERANCE = 1e-11
+
+
+SINGULAR = (
+    "the derivative of this solution could not be computed: its linear system did not converge, which happens "
+    "where the solution is about to vanish or to split (an eigenvalue of the reduced map near 1), or where the "
+    "solve itself did not converge"
+)
 
 
 class Status(eqx.Enumeration):
@@ -55,6 +62,7 @@ class _Search(NamedTuple):
     best: Iterate
     error: Float[Array, ""]
     radius: Float[Array, ""]
+    locally: Bool[Array, ""]
     evaluations: Int[Array, ""]
     rounds: Int[Array, ""]
 
@@ -108,7 +116,8 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
 
     def run_round(search: _Search) -> _Search:
         local = _local_inverse(search.best.state, args, initial, residual, localise)
-        before = jnp.linalg.norm(apply_local(local, search.best.residual))
+        damped = relaxation[:, :, None] * jnp.eye(relaxation.shape[1], dtype=relaxation.dtype)
+        local = jnp.where(search.locally, local, damped)
         round_ = accelerated_round(
             evaluate,
             search.best,
@@ -119,14 +128,14 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         )
         finished = round_.error < tolerance
         best = jax.tree.map(lambda last, best: jnp.where(finished, last, best), round_.current, round_.best)
-        reach = jnp.minimum(1.0, search.radius / largest(apply_local(local, search.best.residual)))
-        progressed = round_.best_norm < (1 - 0.1 * reach) * before
+        progressed = round_.best_norm < (1 - 0.1 * search.radius / MAX_RADIUS) * round_.start_norm
         wider = jnp.minimum(2 * search.radius, MAX_RADIUS)
         narrower = jnp.maximum(search.radius / 5, MIN_RADIUS)
         return _Search(
             best,
             largest(best.residual),
-            jnp.where(progressed, wider, narrower),
+            jnp.where(progressed, wider, jnp.where(search.locally, search.radius, narrower)),
+            search.locally ^ ~progressed,
             search.evaluations + round_.steps,
             search.rounds + 1,
         )
@@ -141,6 +150,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
             approach.best,
             approach.best_error,
             jnp.asarray(MAX_RADIUS, state.dtype),
+            jnp.asarray(True),
             1 + approach.sweeps,
             jnp.zeros((), int),
         ),
@@ -219,7 +229,9 @@ def _krylov(matvec, right_hand_side, local, apply):
         lambda v: apply(local, v.reshape(shape)).ravel(),
         tolerance=DERIVATIVE_TOLERANCE,
     )
-    return solution.value.reshape(shape)
+    # A derivative has no status to carry: what is no solution must not look like one.
+    value = eqx.error_if(solution.value, ~solution.converged, SINGULAR)
+    return value.reshape(shape)
 
 
 def _local_inverse(packed, args, initial, residual, localise):

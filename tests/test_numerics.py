@@ -1,0 +1,122 @@
+"""The solvers on problems that are no economies."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from spatialjax.numerics.linear import solve_linear
+from spatialjax.numerics.local_inverse import local_inverse
+from spatialjax.numerics.packing import pack, unpack
+from spatialjax.numerics.root import Status, find_root
+from spatialjax.numerics.safe_math import masked_divide, masked_log
+
+
+def coupled(state, args):
+    """Places with a strong loop inside and weak ties between them."""
+    mean = args["tie"] * jnp.tanh(state["x"]).mean()
+    return {
+        "x": args["target"] + 1.5 * jnp.sin(state["y"][:, 0]) + mean - state["x"],
+        "y": jnp.stack([jnp.cos(state["x"]), 0.3 * state["x"] ** 2], axis=1) - state["y"],
+    }
+
+
+def identity(state, args):
+    return args
+
+
+def start(places=7):
+    return {"x": jnp.zeros(places), "y": jnp.zeros((places, 2))}
+
+
+def arguments(places=7, tie=0.4):
+    return {"tie": jnp.asarray(tie), "target": jnp.linspace(-1, 1, places)}
+
+
+def solve(args, **options):
+    options = {"tolerance": 1e-12, "max_evaluations": 500} | options
+    return find_root(coupled, identity, start(), args, {"x": 0.3, "y": 1.0}, **options)
+
+
+def test_finds_a_root():
+    found = solve(arguments())
+    assert found.status == Status.converged
+    for leaf in jax.tree.leaves(coupled(found.state, arguments())):
+        assert float(jnp.abs(leaf).max()) < 1e-12
+
+
+def test_derivative_is_implicit():
+    def value(tie):
+        return (solve(arguments(tie=tie)).state["x"] ** 2).sum()
+
+    h = 1e-5
+    finite = (value(0.4 + h) - value(0.4 - h)) / (2 * h)
+    assert float(jax.grad(value)(0.4)) == pytest.approx(float(finite), rel=1e-8)
+    curvature = (jax.grad(value)(0.4 + h) - jax.grad(value)(0.4 - h)) / (2 * h)
+    assert float(jax.hessian(value)(0.4)) == pytest.approx(float(curvature), rel=1e-6)
+
+
+def test_counts_evaluations_and_stops_at_their_limit():
+    found = solve(arguments(), max_evaluations=4)
+    assert found.status == Status.out_of_evaluations
+    assert int(found.evaluations) == 4
+
+
+def test_says_when_the_start_is_not_finite():
+    args = arguments() | {"target": jnp.full(7, jnp.nan)}
+    assert solve(args).status == Status.not_finite
+
+
+def test_says_when_there_is_no_root():
+    def no_root(state, args):
+        return {"x": 1 + state["x"] ** 2}
+
+    found = find_root(
+        no_root, identity, {"x": jnp.ones(3)}, arguments(), {"x": 0.1}, tolerance=1e-10, max_evaluations=10_000
+    )
+    assert found.status == Status.stalled
+    assert int(found.evaluations) < 10_000
+
+
+def test_local_inverse_is_the_inverse_of_the_blocks():
+    state = pack(start()) + 0.3
+    args = arguments(tie=0.0)  # without ties the Jacobian is block-diagonal
+    residual = lambda packed: pack(coupled(unpack(packed, start()), args))  # noqa: E731
+    inverse = local_inverse(residual, state)
+    jacobian = jax.jacfwd(lambda v: residual(v.reshape(state.shape)).ravel())(state.ravel())
+    for place in range(7):
+        rows = slice(3 * place, 3 * place + 3)
+        np.testing.assert_allclose(inverse[place], np.linalg.inv(-jacobian[rows, rows]), rtol=1e-10, atol=1e-12)
+
+
+def test_a_singular_block_is_left_alone():
+    inverse = local_inverse(lambda v: v * jnp.asarray([[0.0], [2.0]]), jnp.ones((2, 1)))
+    np.testing.assert_allclose(inverse[:, 0, 0], [1.0, -0.5])
+
+
+@pytest.mark.parametrize("memory", [5, 40])
+def test_linear_solver(memory):
+    rng = np.random.default_rng(0)
+    matrix = jnp.asarray(np.eye(60) + 0.1 * rng.standard_normal((60, 60)))
+    right = jnp.asarray(rng.standard_normal(60))
+    found = solve_linear(lambda v: matrix @ v, right, lambda v: v, memory=memory, max_cycles=200)
+    assert bool(found.converged)
+    np.testing.assert_allclose(found.value, np.linalg.solve(matrix, right), rtol=1e-8)
+
+
+def test_linear_solver_says_when_it_fails():
+    found = solve_linear(lambda v: jnp.zeros_like(v), jnp.ones(5), lambda v: v)
+    assert not bool(found.converged)
+
+
+def test_linear_solver_of_nothing_is_nothing():
+    found = solve_linear(lambda v: 2 * v, jnp.zeros(5), lambda v: v)
+    assert bool(found.converged)
+    assert (np.asarray(found.value) == 0).all()
+
+
+def test_masked_functions_have_finite_derivatives_at_zero():
+    assert float(jax.grad(masked_log)(0.0)) == 0
+    assert float(jax.grad(masked_log)(2.0)) == 0.5
+    slope = jax.grad(lambda d: masked_divide(jnp.ones(()), d, d > 0))(0.0)
+    assert float(slope) == 0
