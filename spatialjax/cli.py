@@ -81,6 +81,7 @@ def validate(
     data: Annotated[str, typer.Argument(help="NetCDF file, or the name of an embedded data set")],
     housing_share: Annotated[float, typer.Option(help="consumption share of the land-using sector")] = 0.2,
     minimum_consumption_share: Annotated[float, typer.Option(help="floor of implied consumption shares")] = 0.001,
+    mend: Annotated[bool, typer.Option(help="raise smaller consumption shares to the floor")] = True,
 ) -> None:
     """Say everything that is wrong with a data set, or that it can be inverted."""
     with _readable_errors():
@@ -88,15 +89,14 @@ def validate(
         from spatialjax.cities.inversion import validate as find_all
         from spatialjax.data.datasets import load_data
         from spatialjax.errors import DataError
+        from spatialjax.workflow.run import describe_sizes
 
         dataset = load_data(data)
-        problems = find_all(
-            dataset, housing_share=housing_share, minimum_consumption_share=minimum_consumption_share
-        )
+        minimum = minimum_consumption_share if mend else None
+        problems = find_all(dataset, housing_share=housing_share, minimum_consumption_share=minimum)
         if problems:
             raise DataError(data, problems)
-        sizes = ", ".join(f"{dataset.sizes[d]} {d}" for d in ("city", "sector", "occupation"))
-        console.print(f"{data}: a valid city economy ({sizes})")
+        console.print(f"{data}: a valid city economy ({describe_sizes(dataset)})")
 
 
 @app.callback(invoke_without_command=True)
@@ -119,7 +119,9 @@ def _figures_table(figures) -> Table:
     table.add_column("CH", justify="right")
     for row in figures.itertuples(index=False):
         name, value, unit, published = row
-        table.add_row(name, _number(value), unit, "" if published != published or published is None else _number(published))
+        table.add_row(
+            name, _number(value), unit, "" if published != published or published is None else _number(published)
+        )
     return table
 
 

@@ -58,10 +58,12 @@ def random_economy(
     for j in local:
         log_cost[j] = np.where(own, 0.0, np.inf)
     productivity = np.exp(rng.normal(0, 0.3, (cities, occupations, sectors)))
-    for n, k, j in zip(
-        rng.integers(0, cities, empty_cells), rng.integers(0, occupations, empty_cells), rng.choice(traded, empty_cells)
-    ):
-        productivity[n, k, j] = 0.0
+    empty = (
+        rng.integers(0, cities, empty_cells),
+        rng.integers(0, occupations, empty_cells),
+        rng.choice(traded, empty_cells),
+    )
+    productivity[empty] = 0.0
     if empty_cells:
         productivity[0, :, traded[0]] = 0.0
     population = jnp.asarray(1000.0 * np.arange(occupations, 0, -1))

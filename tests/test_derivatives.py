@@ -10,7 +10,7 @@ from economies import random_economy
 import spatialjax as sj
 
 TOLERANCE = 1e-13
-ECONOMY = dict(cities=4, sectors=4, occupations=2, seed=11)
+ECONOMY = {"cities": 4, "sectors": 4, "occupations": 2, "seed": 11}
 
 
 class FlatTax(sj.IncomeRule):

@@ -71,9 +71,7 @@ def test_frictionless_wages_have_their_closed_form():
     productivity, theta = np.array([1.0, 1.5, 0.7]), 4.0
     economy = one_sector_economy(productivity, np.zeros((3, 3)), theta=theta)
     labour = np.array([[50.0], [100.0], [150.0]])
-    found = solve_with(
-        economy, income=sj.LaissezFaire(), mobility=FixedEmployment(jnp.log(labour)), tolerance=TIGHT
-    )
+    found = solve_with(economy, income=sj.LaissezFaire(), mobility=FixedEmployment(jnp.log(labour)), tolerance=TIGHT)
     expected = (productivity**theta / labour[:, 0]) ** (1 / (1 + theta))
     wage = np.asarray(found.wage)[:, 0]
     close(wage / wage[0], expected / expected[0])
@@ -253,9 +251,7 @@ def test_productivity_may_move_by_e_to_the_five(shift):
 def test_infinite_costs_are_no_trade():
     economy = random_economy(4, 4, 2, seed=9, empty_cells=0)
     own = jnp.eye(4, dtype=bool)
-    autarky = eqx.tree_at(
-        lambda e: e.log_iceberg_cost, economy, jnp.where(own, economy.log_iceberg_cost, jnp.inf)
-    )
+    autarky = eqx.tree_at(lambda e: e.log_iceberg_cost, economy, jnp.where(own, economy.log_iceberg_cost, jnp.inf))
     found = sj.solve(autarky, tolerance=TIGHT)
     close(found.gross_output, found.expenditure)
     close(found.price, found.unit_cost * jnp.exp(jnp.einsum("jnn->nj", economy.log_iceberg_cost)))

@@ -11,7 +11,7 @@ import spatialjax as sj
 from spatialjax.cities.distance import EARTH_RADIUS, great_circle, log_iceberg_cost
 from spatialjax.numerics.matrix_scaling import scale_matrix
 
-PARAMETERS = dict(trade_elasticity=4.0, location_elasticity=2.0, occupation_substitution=2.0)
+PARAMETERS = {"trade_elasticity": 4.0, "location_elasticity": 2.0, "occupation_substitution": 2.0}
 
 
 def made(seed=0, **options):
@@ -237,7 +237,11 @@ class TestRefusal:
 
     def test_lists_everything_at_once(self):
         def change(data):
-            for name, at, value in (("wage", (0, 0), -1), ("housing_price", (2,), np.nan), ("employment", (1, 0, 2), -5)):
+            for name, at, value in (
+                ("wage", (0, 0), -1),
+                ("housing_price", (2,), np.nan),
+                ("employment", (1, 0, 2), -5),
+            ):
                 data = self.set(name, at, value)(data)
             return data
 
@@ -261,7 +265,9 @@ class TestRefusal:
 
     def test_of_empty_cities_sectors_and_local_sectors(self):
         assert "no employment in city city 4" in self.problems(self.set("employment", (4,), 0.0))
-        assert "no employment in sector sector 2" in self.problems(self.set("employment", (slice(None), slice(None), 2), 0.0))
+        assert "no employment in sector sector 2" in self.problems(
+            self.set("employment", (slice(None), slice(None), 2), 0.0)
+        )
         assert "nobody works in it in city 4" in self.problems(self.set("employment", (4, slice(None), 3), 0.0))
 
     def test_of_disconnected_trade(self):

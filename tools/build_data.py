@@ -19,7 +19,7 @@ TARGET = Path(__file__).parent.parent / "spatialjax" / "data"
 TERRITORIES = {"60", "66", "69", "72", "78"}
 LONG_NAMES = {
     "title": "name of the metropolitan area (OMB, July 2015)",
-    "population": "residents, 2015",
+    "population": "residents, 2011-15",
     "sector_label": "name of the sector",
     "sector_group": "group of sectors with common externalities",
     "city": "code of the metropolitan area (OMB, July 2015)",
@@ -39,6 +39,7 @@ def build_metros(source: Path) -> xr.Dataset:
         else:
             data[name].attrs = {"long_name": LONG_NAMES[str(name)]}
     data["distance_elasticity"].attrs["comment"] = "assumed"
+    data["housing_price"].attrs["long_name"] = "regional price parity of housing, 2011-15, US = 1"
     data.attrs = {
         "title": "US metropolitan areas by industry and occupation, around 2014",
         "provenance": "docs/data.md: public statistics of US agencies, assembled and partly imputed",
@@ -69,7 +70,9 @@ def main() -> None:
     """Write both files."""
     metros, states = map(Path, sys.argv[1:3])
     data = build_metros(metros)
-    data.to_netcdf(TARGET / "us_metros.nc", encoding={str(v): {"zlib": True} for v in data if data[v].dtype.kind in "fi"})
+    data.to_netcdf(
+        TARGET / "us_metros.nc", encoding={str(v): {"zlib": True} for v in data if data[v].dtype.kind in "fi"}
+    )
     outlines = json.dumps(state_outlines(states), separators=(",", ":"))
     (TARGET / "us_states.json").write_text(outlines + "\n")
 

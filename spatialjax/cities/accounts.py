@@ -102,7 +102,9 @@ def build_accounts(
     inputs, source = _Inputs.of(data), source_of(data)
     output, consumption, mended = _national(inputs, housing_share, minimum_consumption_share, source)
     national = inputs.wage_bill.sum(0)
-    value_added_share = np.where(np.arange(output.size) == inputs.land_sector, inputs.value_added_share, national / output)
+    value_added_share = np.where(
+        np.arange(output.size) == inputs.land_sector, inputs.value_added_share, national / output
+    )
 
     income = inputs.wage + _land_dividend(inputs, output)
     spending = np.einsum("nk,nkj->n", income, inputs.employment)
@@ -147,7 +149,7 @@ def _national(inputs: _Inputs, housing_share: float, minimum: float | None, sour
         if not low.any():
             break
         if minimum is None:
-            raise DataError(source, [_negative_demand(inputs, consumption, j) for j in np.flatnonzero(low)])
+            raise DataError(source, [_negative_demand(inputs, consumption, int(j)) for j in np.flatnonzero(low)])
         floored |= low
         output = _national_output(inputs, floored, housing_share, floor)
         consumption = _consumption_shares(inputs, output)
@@ -157,7 +159,12 @@ def _national(inputs: _Inputs, housing_share: float, minimum: float | None, sour
         raise DataError(source, [f"no positive national output of {names} agrees with housing_share={housing_share}"])
     national = inputs.wage_bill.sum(0)
     mended = tuple(
-        MendedSector(inputs.sectors[j], inputs.value_added_share[j], national[j] / output[j], implied[j])
+        MendedSector(
+            inputs.sectors[j],
+            float(inputs.value_added_share[j]),
+            float(national[j] / output[j]),
+            float(implied[j]),
+        )
         for j in np.flatnonzero(floored)
     )
     return output, consumption, mended
@@ -253,14 +260,17 @@ def _share_problems(inputs: _Inputs, value_added_share: Array, land_share: Array
                 f"sector {inputs.sectors[j]} in {inputs.cities[n]}: the wage bill is {value_added_share[n, j]:.3f} of "
                 "what the city can spend there, which must lie between 0 and 1; check employment and wage"
             )
-    j = inputs.land_sector
-    for n in np.flatnonzero(~((land_share[:, j] > 0) & (land_share[:, j] < 1))):
+    land = inputs.land_sector
+    for n in np.flatnonzero(~((land_share[:, land] > 0) & (land_share[:, land] < 1))):
         yield (
-            f"sector {inputs.sectors[j]} in {inputs.cities[n]}: land would receive {land_share[n, j]:.3f} of value "
+            f"sector {inputs.sectors[land]} in {inputs.cities[n]}: land would receive {land_share[n, land]:.3f} of value "
             "added, which must lie between 0 and 1; check employment and wage there, or housing_share"
         )
 
 
 def _expenditure_problems(inputs: _Inputs, expenditure: Array):
     for n, j in np.argwhere(~(expenditure > 0)):
-        yield f"sector {inputs.sectors[j]} in {inputs.cities[n]}: expenditure would be {expenditure[n, j]:.3g}, not positive"
+        yield (
+            f"sector {inputs.sectors[j]} in {inputs.cities[n]}: expenditure would be {expenditure[n, j]:.3g}, "
+            "not positive"
+        )

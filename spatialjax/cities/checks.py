@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from spatialjax.cities.economy import Economy
 from spatialjax.errors import ModelError
@@ -12,9 +13,19 @@ def check_economy(economy: Economy) -> None:
 
     Looks only at concrete values: inside `jax.jit` or `jax.grad` it checks what is not traced.
     """
-    problems = [*_range_problems(economy), *_share_problems(economy), *_cell_problems(economy)]
-    if problems:
-        raise ModelError("; ".join(problems))
+    for stage in (_range_problems, _share_problems, _cell_problems):
+        if problems := list(stage(economy)):
+            raise ModelError("; ".join(problems))
+
+
+def check_parameter(name: str, value: ArrayLike) -> None:
+    """Refuse a parameter out of its range, by name; a traced one passes."""
+    if not _concrete(value):
+        return
+    wanted, holds = RANGES[name]
+    found = np.asarray(value)
+    if not (np.isfinite(found) & holds(found)).all():
+        raise ModelError(f"{name} must be {wanted}, found {found}")
 
 
 def _concrete(*arrays) -> bool:
@@ -25,6 +36,8 @@ RANGES = {
     "trade_elasticity": ("positive", lambda x: x > 0),
     "location_elasticity": ("above 1", lambda x: x > 1),
     "occupation_substitution": ("positive and not 1", lambda x: (x > 0) & (x != 1)),
+    "housing_share": ("between 0 and 1", lambda x: (x > 0) & (x < 1)),
+    "minimum_consumption_share": ("at least 0 and below 1", lambda x: (x >= 0) & (x < 1)),
     "population": ("positive", lambda x: x > 0),
     "wage_bill": ("positive", lambda x: x > 0),
     "fundamental_productivity": ("zero or positive", lambda x: x >= 0),
@@ -38,11 +51,11 @@ RANGES = {
 
 def _range_problems(economy: Economy):
     for name, (wanted, holds) in RANGES.items():
-        value = getattr(economy, name)
-        if not _concrete(value):
+        value = getattr(economy, name, None)
+        if value is None or not _concrete(value):
             continue
         value = np.asarray(value)
-        bad = ~(np.isfinite(value) & holds(value))
+        bad = np.asarray(~(np.isfinite(value) & holds(value)))
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0]) if value.ndim else ()
             yield f"{name} must be {wanted}, found {value[where]:g}{_place(economy, name, where)}"
@@ -67,9 +80,8 @@ def _place(economy: Economy, name: str, where: tuple[int, ...]) -> str:
 
 def _share_problems(economy: Economy):
     shares = economy.consumption_share
-    if _concrete(shares) and not abs(total := float(np.asarray(shares).sum())) - 1 == 0:
-        if abs(total - 1) > 1e-6:
-            yield f"consumption_share must sum to 1, found {total:.8f}"
+    if _concrete(shares) and abs(total := float(np.asarray(shares).sum()) - 1) > 1e-6:
+        yield f"consumption_share must sum to 1, found {1 + total:.8f}"
 
 
 def _cell_problems(economy: Economy):

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from spatialjax.cities.accounts import MendedSector
 from spatialjax.cities.input_links import InputLinks
 from spatialjax.cities.state import State
 from spatialjax.typing import (
@@ -50,6 +51,7 @@ class Economy(eqx.Module):
       its data); it has no influence on the solution but the choice among several.
     - `traded`: positions of the traded sectors; the others buy from their own city alone.
     - `labels`: names for messages.
+    - `mended`: sectors whose value-added share calibration changed (see [`build_accounts`][]).
     """
 
     spillover: Any
@@ -69,3 +71,4 @@ class Economy(eqx.Module):
     reference: State
     traded: tuple[int, ...] = eqx.field(static=True)
     labels: Labels
+    mended: tuple[MendedSector, ...] = eqx.field(static=True, default=())

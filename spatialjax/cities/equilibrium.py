@@ -106,6 +106,11 @@ class Equilibrium(eqx.Module):
         """Whether every residual is below the tolerance (a boolean array)."""
         return self.status == EquilibriumStatus.converged
 
+    @property
+    def outcome(self) -> str:
+        """How the solve ended, in words."""
+        return str(EquilibriumStatus[self.status])  # type: ignore[misc]
+
     def state(self) -> State:
         """The unknowns of the solve, to start another one from."""
         return State(
@@ -172,7 +177,7 @@ def solve_with(
     throw: bool = True,
 ) -> Equilibrium:
     """[`solve`][] under any closure of location choice."""
-    _check_precision(economy, tolerance)
+    _check_precision(economy, income, tolerance)
     check_economy(economy)
     start = economy.reference if initial is None else initial
     start = start.state() if isinstance(start, Equilibrium) else start
@@ -247,10 +252,14 @@ def _residuals(excess_demand: State, markets: Markets) -> Residuals:
 
 def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
     """Why a solve ended without an equilibrium, with the worst market and city by name."""
+    reason = equilibrium.outcome
+    if bool(equilibrium.status == EquilibriumStatus.negative_income):
+        return f"no equilibrium: {reason}: {_negative_income(equilibrium, economy)}"
+    if bool(equilibrium.status == EquilibriumStatus.not_finite):
+        return f"no equilibrium: {reason}. Check that `initial` has no zero, infinite or missing values"
     residuals = equilibrium.residuals
     values = {name: float(value) for name, value in residuals.by_block().items()}
     market = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
-    reason = EquilibriumStatus[equilibrium.status]
     place = ""
     if market in residuals.worst_city:
         place = f" in {economy.labels.city[int(residuals.worst_city[market])]}"
@@ -258,6 +267,15 @@ def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
     return (
         f"no equilibrium: {reason}, after {int(equilibrium.evaluations)} evaluations. The largest log excess is "
         f"{values[market]:.1e} in the {market} market{place} (all: {table}). {ADVICE[market]}"
+    )
+
+
+def _negative_income(equilibrium: Equilibrium, economy: Economy) -> str:
+    income = np.where(np.asarray(equilibrium.employment) > 0, np.asarray(equilibrium.income), np.inf)
+    n, k = np.unravel_index(income.argmin(), income.shape)
+    return (
+        f"{economy.labels.occupation[k]} in {economy.labels.city[n]} would receive {income[n, k]:,.0f} a year "
+        f"({int((income <= 0).sum())} such cells). Let the income rule take less from them"
     )
 
 
@@ -281,16 +299,17 @@ def _raise_unless_converged(equilibrium: Equilibrium, economy: Economy) -> Equil
     return equilibrium
 
 
-def _check_precision(economy: Economy, tolerance: float) -> None:
+def _check_precision(economy: Economy, income: IncomeRule, tolerance: float) -> None:
     if not isinstance(tolerance, jax.core.Tracer) and tolerance >= SINGLE_PRECISION_TOLERANCE:
         return
-    leaves = jax.tree_util.tree_leaves_with_path(economy)
-    single = [(jax.tree_util.keystr(path).lstrip("."), leaf) for path, leaf in leaves if _is_single(leaf)]
+    leaves = jax.tree_util.tree_leaves_with_path({"economy": economy, "income": income})
+    single = [(jax.tree_util.keystr(path, simple=True, separator="."), x) for path, x in leaves if _is_single(x)]
     if single:
+        name, leaf = single[0]
         raise PrecisionError(
-            f"{single[0][0]} of the economy is in {single[0][1].dtype}, which cannot reach a tolerance of {tolerance:g}: "
-            'call jax.config.update("jax_enable_x64", True) before you build the economy, or ask for single '
-            f"precision with tolerance={SINGLE_PRECISION_TOLERANCE:g} or more"
+            f"{name} is in {leaf.dtype}, which cannot reach a tolerance of {tolerance}: call "
+            'jax.config.update("jax_enable_x64", True) before you build the economy, or ask for single precision '
+            f"with tolerance={SINGLE_PRECISION_TOLERANCE:g} or more"
         )
 
 

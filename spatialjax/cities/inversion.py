@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float
 
-from spatialjax.cities.accounts import Accounts, build_accounts
+from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
+from spatialjax.cities.checks import check_parameter
 from spatialjax.cities.distance import log_iceberg_cost
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.input_links import NationalInputMix
@@ -48,8 +49,7 @@ def invert(
       times the exponent of distance, so that theta does not change trade shares here.
     - `location_elasticity`: nu > 1. `occupation_substitution`: epsilon, positive and not 1.
     - `housing_share`: consumption share of the land-using sector.
-    - `minimum_consumption_share`: see [`build_accounts`][]; what it changed is in
-      `accounts(data).mended`.
+    - `minimum_consumption_share`: see [`build_accounts`][]; what it changed is in `Economy.mended`.
     - `spillover`: externalities, by default `OccupationSpillover()`; a callable module from employment
       to a shift of log productivity.
 
@@ -58,6 +58,14 @@ def invert(
     """
     if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise PrecisionError('inversion needs double precision: call jax.config.update("jax_enable_x64", True) first')
+    for name, value in (
+        ("trade_elasticity", trade_elasticity),
+        ("location_elasticity", location_elasticity),
+        ("occupation_substitution", occupation_substitution),
+        ("housing_share", housing_share),
+        ("minimum_consumption_share", 0.0 if minimum_consumption_share is None else minimum_consumption_share),
+    ):
+        check_parameter(name, value)
     check_data(data)
     accounts = build_accounts(
         data,
@@ -87,7 +95,9 @@ def economy_from_accounts(
     elasticity = jnp.asarray(trade_elasticity, float)
     sectors = data.sizes["sector"]
     if elasticity.shape not in ((), (sectors,)):
-        raise ModelError(f"trade_elasticity has shape {elasticity.shape}; give one number or one for each of {sectors} sectors")
+        raise ModelError(
+            f"trade_elasticity has shape {elasticity.shape}; give one number or one for each of {sectors} sectors"
+        )
     labels = Labels(
         city=tuple(city_names(data)),
         occupation=tuple(str(name) for name in data["occupation"].values),
@@ -101,6 +111,7 @@ def economy_from_accounts(
         jnp.asarray(occupation_substitution, float),
         spillover,
         labels,
+        accounts.mended,
         tuple(int(j) for j in np.flatnonzero(traded_sectors(data))),
     )
     return _check_scaling(economy, errors)
@@ -155,6 +166,7 @@ def _recover(
     occupation_substitution: Scalar,
     spillover: Callable[[CityOccupation], Array],
     labels: Labels,
+    mended: tuple[MendedSector, ...],
     traded: tuple[int, ...],
 ) -> tuple[Economy, Float[Array, " traded"]]:
     geography = Geography.of(log_iceberg, trade_elasticity, traded)
@@ -197,6 +209,7 @@ def _recover(
         ),
         traded=traded,
         labels=labels,
+        mended=mended,
     )
     return economy, errors
 
@@ -209,7 +222,7 @@ def _unit_costs(
     Units of goods: the geometric mean over producing cities is one in every traded sector.
     """
     scaling = jax.vmap(scale_matrix)(
-        geography.kernel.matrix,
+        geography.dense_matrix(),
         geography.select(observed.expenditure).T,
         geography.select(observed.gross_output).T,
     )
@@ -259,17 +272,19 @@ def _amenity(observed: _Observed, log_price: CitySector, location_elasticity: Sc
 def _check_scaling(economy: Economy, errors: Float[Array, " traded"]) -> Economy:
     if isinstance(errors, jax.core.Tracer):
         return eqx.error_if(economy, ~(errors < ACCEPTED).all(), "inversion did not find unit costs")
-    errors = np.asarray(errors)
-    if not (errors < ACCEPTED).all():
-        worst = int(np.nanargmax(np.where(np.isnan(errors), np.inf, errors)))
+    found = np.nan_to_num(np.asarray(errors), nan=np.inf)
+    if not (found < ACCEPTED).all():
+        worst = int(found.argmax())
         raise ConvergenceError(
             f"inversion did not find unit costs in sector {economy.labels.sector[economy.traded[worst]]}: supply and "
-            f"demand differ by {errors[worst]:.1e} in logs. Check its trade costs and employment"
+            f"demand differ by {found[worst]:.1e} in logs. Check its trade costs and employment"
         )
     return economy
 
 
-def validate(data: xr.Dataset, *, housing_share: float = 0.2, minimum_consumption_share: float | None = 0.001) -> Sequence[str]:
+def validate(
+    data: xr.Dataset, *, housing_share: float = 0.2, minimum_consumption_share: float | None = 0.001
+) -> Sequence[str]:
     """Everything that keeps `data` from being inverted, in words; empty if nothing does."""
     try:
         check_data(data)

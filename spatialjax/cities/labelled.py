@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from spatialjax.cities.equilibrium import RESIDUAL_BLOCKS, Equilibrium, EquilibriumStatus
+from spatialjax.cities.equilibrium import RESIDUAL_BLOCKS, Equilibrium
 
 DIMENSIONS = {
     "wage": (("city", "occupation"), "US dollars a year", "wage"),
@@ -40,7 +40,7 @@ def equilibrium_to_xarray(equilibrium: Equilibrium, data: xr.Dataset) -> xr.Data
             result = result.assign_coords({name: data[name]})
     residuals = equilibrium.residuals.by_block()
     result.attrs = {
-        "status": str(EquilibriumStatus[equilibrium.status]),
+        "status": equilibrium.outcome,
         "evaluations": int(equilibrium.evaluations),
         **{f"residual_{name}": float(residuals[name]) for name in RESIDUAL_BLOCKS},
     }

@@ -23,6 +23,7 @@ class LabourTechnology(eqx.Module):
 
     @classmethod
     def of(cls, fundamental_productivity: CityOccupationSector, substitution: Scalar) -> "LabourTechnology":
+        """Precompute from lambda-hat (city, occupation, sector) and epsilon."""
         employed = fundamental_productivity > 0
         log_productivity = masked_log(fundamental_productivity)
         power = substitution - 1

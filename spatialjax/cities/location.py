@@ -18,9 +18,7 @@ def _log_attraction(amenity: CityOccupation, log_consumption: CityOccupation, el
     return jnp.where(amenity > 0, elasticity * (masked_log(amenity) + log_consumption), -jnp.inf)
 
 
-def log_location_share(
-    amenity: CityOccupation, log_consumption: CityOccupation, elasticity: Scalar
-) -> CityOccupation:
+def log_location_share(amenity: CityOccupation, log_consumption: CityOccupation, elasticity: Scalar) -> CityOccupation:
     """Log share of each occupation's workers that lives in each city (CH eq. 2); 0 where none can.
 
     L[n, k] / L[k] = (A C)^nu / sum_n (A C)^nu.

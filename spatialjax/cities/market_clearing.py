@@ -15,7 +15,7 @@ from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, local_geography, trade
 from spatialjax.errors import ModelError
 from spatialjax.numerics.root import Root, find_root
-from spatialjax.numerics.safe_math import masked_log
+from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector
 
 
@@ -30,6 +30,7 @@ class System(eqx.Module):
 
     @classmethod
     def of(cls, economy: Economy, income: IncomeRule, mobility: Mobility) -> "System":
+        """The system of an economy under an income rule and a closure of location."""
         return cls(
             economy,
             income,
@@ -79,7 +80,7 @@ def productivity_shift(economy: Economy, employment: CityOccupation) -> CityOccu
 
 
 def unit_cost(system: System, log_labour_cost: CitySector, state: State) -> CitySector:
-    """log x = gamma (beta log r + (1 - beta) log W) + sum_i G[n, i, j] log P[n, i] (CH eq. 5)."""
+    """Log x = gamma (beta log r + (1 - beta) log W) + sum_i G[n, i, j] log P[n, i] (CH eq. 5)."""
     economy = system.economy
     factors = (1 - economy.land_share) * log_labour_cost + economy.land_share * state.log_rent[:, None]
     inputs = economy.input_links.log_cost(state.log_price, economy.value_added_share)
@@ -106,10 +107,11 @@ def clear_markets(state: State, system: System) -> Markets:
     labour_demand = demand_by_sector.sum(2)
 
     log_index = log_price_index(log_price, economy.consumption_share)
+    per_dollar = masked_divide(employment, labour_demand, labour_demand > 0)
     income_state = IncomeState(
         wage=wage,
         employment=employment,
-        employment_by_sector=demand_by_sector * _ratio(employment, labour_demand)[:, :, None],
+        employment_by_sector=demand_by_sector * per_dollar[:, :, None],
         price_index=jnp.exp(log_index),
         land_income=land_income,
     )
@@ -157,15 +159,14 @@ def excess(state: State, system: System) -> State:
     )
 
 
-RELAXATION = State(log_wage=0.3, log_employment=0.3, log_rent=0.3, log_price=1.0, log_expenditure=1.0)
+RELAXATION = {"log_wage": 0.3, "log_employment": 0.3, "log_rent": 0.3, "log_price": 1.0, "log_expenditure": 1.0}
 """Damped sweeps: wages and workers move part of the way, as do rents; prices and spending move all of it."""
 
 
 def find_equilibrium(system: System, start: State, *, tolerance, max_evaluations) -> Root:
     """Solve the equilibrium system from a start; see [`find_root`][]."""
-    return find_root(
-        excess, localise, start, system, RELAXATION, tolerance=tolerance, max_evaluations=max_evaluations
-    )
+    relaxation = State(**{name: jnp.asarray(part) for name, part in RELAXATION.items()})
+    return find_root(excess, localise, start, system, relaxation, tolerance=tolerance, max_evaluations=max_evaluations)
 
 
 def localise(state: State, system: System) -> System:
@@ -182,11 +183,6 @@ def localise(state: State, system: System) -> System:
 
 def _is_bought(economy: Economy):
     return (economy.consumption_share > 0) | (economy.input_links.used() > 0)
-
-
-def _ratio(numerator, denominator):
-    present = denominator > 0
-    return jnp.where(present, numerator / jnp.where(present, denominator, 1.0), 0.0)
 
 
 def _log_income(income, employment):

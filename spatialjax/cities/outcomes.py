@@ -48,10 +48,3 @@ def location_quotient(result: xr.Dataset) -> xr.DataArray:
     """Share of a sector in a city's employment over its national share (city, sector)."""
     employment = result["employment_by_sector"].sum("occupation")
     return (employment / employment.sum("sector")) / (employment.sum("city") / employment.sum())
-
-
-def labour_productivity(result: xr.Dataset) -> xr.DataArray:
-    """Labour-augmenting productivity of a sector's workers, geometric mean with wage-bill weights."""
-    wage_bill = result["wage"] * result["employment_by_sector"]
-    log_productivity = np.log(result["productivity"].where(result["productivity"] > 0))
-    return np.exp((wage_bill * log_productivity.fillna(0.0)).sum("occupation") / wage_bill.sum("occupation"))

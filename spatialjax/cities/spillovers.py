@@ -10,6 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from spatialjax.errors import ModelError
 from spatialjax.numerics.safe_math import masked_log
 from spatialjax.typing import ByOccupation, CityOccupation
 
@@ -32,6 +33,12 @@ class OccupationSpillover(eqx.Module):
         self.size = jnp.asarray(size, dtype=float)
 
     def __call__(self, employment: CityOccupation) -> CityOccupationOne:
+        occupations = employment.shape[1]
+        if self.share.shape != (occupations,) or self.size.shape != (occupations,):
+            raise ModelError(
+                f"OccupationSpillover has {self.share.size} elasticities to the share and {self.size.size} to size, "
+                f"but the economy has {occupations} occupations: give one of each for each occupation"
+            )
         city_size = employment.sum(1, keepdims=True)
         log_size = masked_log(city_size)
         log_share = masked_log(employment) - log_size

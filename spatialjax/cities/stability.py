@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Key
 
 from spatialjax.cities.economy import Economy
-from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, solve
+from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.location import FixedEmployment, FreeMobility
 from spatialjax.cities.market_clearing import System, clear_markets, find_equilibrium
@@ -24,7 +24,8 @@ class Stability(eqx.Module):
     """Leading eigenvalues of the reduced map, from employment to the employment that workers choose.
 
     Below 1 in real part, the equilibrium is stable under gradual migration: workers who move towards
-    better cities, with all other markets cleared, return to it. `residuals` bound their errors.
+    better cities, with all other markets cleared, return to it. `residuals` are the residual norms of the
+    approximate eigenpairs: small where an eigenvalue is found well.
     """
 
     eigenvalues: np.ndarray
@@ -117,7 +118,7 @@ def find_equilibria(
         equilibrium = solve(
             economy, income=income, initial=start, tolerance=tolerance, max_evaluations=max_evaluations, throw=False
         )
-        reasons.append(str(EquilibriumStatus[equilibrium.status]))
+        reasons.append(equilibrium.outcome)
         if not bool(equilibrium.converged):
             found_from.append(-1)
             continue

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from spatialjax.numerics.safe_math import masked_divide, masked_log
-from spatialjax.typing import ByCity, BySector, CitySector, SectorCityOrigin
+from spatialjax.typing import BySector, CitySector, SectorCityOrigin
 
 CityTraded = Float[Array, "city traded"]
 
@@ -99,6 +99,12 @@ class Geography(eqx.Module):
         own = jnp.einsum("jnn->nj", log_iceberg_cost)
         return cls(DenseKernel(matrix), best.T, own, elasticity, traded)
 
+    def dense_matrix(self) -> Float[Array, "traded city origin"]:
+        """The stored kernel."""
+        if not isinstance(self.kernel, DenseKernel):
+            raise TypeError(f"a stored kernel is needed here, not a {type(self.kernel).__name__}")
+        return self.kernel.matrix
+
     def seller_strength(
         self, log_unit_cost: CitySector, operating: Bool[Array, "city sector"]
     ) -> tuple[CityTraded, BySector]:
@@ -171,26 +177,7 @@ def expenditure_share(
     return jax.nn.softmax(-elasticity * (log_iceberg_cost + log_unit_cost[:, None, :]), axis=2)
 
 
-def own_trade_share(geography: Geography, strength: CityTraded) -> CityTraded:
-    """Share of a city's expenditure on each traded sector that it spends at home."""
-    return geography.kernel.own() * strength / geography.kernel.apply(strength)
-
-
-def _index(positions: tuple[int, ...]) -> slice | jax.Array:
+def _index(positions: tuple[int, ...]) -> slice | Array:
     """A slice where positions are consecutive: slices are free where gathers are not."""
-    if positions == tuple(range(positions[0], positions[-1] + 1)) if positions else True:
-        return slice(positions[0], positions[-1] + 1) if positions else slice(0, 0)
-    return jnp.asarray(positions)
-
-
-__all__ = [
-    "ByCity",
-    "DenseKernel",
-    "Geography",
-    "Kernel",
-    "LocalKernel",
-    "expenditure_share",
-    "local_geography",
-    "own_trade_share",
-    "trade",
-]
+    first, last = (positions[0], positions[-1] + 1) if positions else (0, 0)
+    return slice(first, last) if positions == tuple(range(first, last)) else jnp.asarray(positions)

@@ -26,7 +26,7 @@ def wedge(economy: Economy, equilibrium: Equilibrium) -> CityOccupation:
     return pull(wage_bill)[0]
 
 
-def social_value_ratio(wedge: CityOccupation, equilibrium: Equilibrium) -> ByOccupation:
+def social_value_ratio(wedges: CityOccupation, equilibrium: Equilibrium) -> ByOccupation:
     """Social over private value of an occupation's labour, sum (w + Delta) L / sum w L."""
     private = (equilibrium.wage * equilibrium.employment).sum(0)
-    return 1 + (wedge * equilibrium.employment).sum(0) / private
+    return 1 + (wedges * equilibrium.employment).sum(0) / private

@@ -69,9 +69,14 @@ def _same_labels(data: xr.Dataset, dimension: str, reference: str) -> Iterator[s
         return
     if data.sizes[dimension] != data.sizes[reference]:
         yield f"dimension {dimension} has {data.sizes[dimension]} elements and {reference} {data.sizes[reference]}"
-    elif dimension in data.coords and reference in data.coords:
-        if not np.array_equal(data[dimension].values.astype(str), data[reference].values.astype(str)):
-            yield f"labels of {dimension} are not those of {reference}, in the same order"
+    elif not _labels_agree(data, dimension, reference):
+        yield f"labels of {dimension} are not those of {reference}, in the same order"
+
+
+def _labels_agree(data: xr.Dataset, dimension: str, reference: str) -> bool:
+    if dimension not in data.coords or reference not in data.coords:
+        return True
+    return np.array_equal(data[dimension].values.astype(str), data[reference].values.astype(str))
 
 
 def _cell_values(data: xr.Dataset) -> Iterator[str]:
@@ -121,7 +126,9 @@ def _relations(data: xr.Dataset) -> Iterator[str]:
     traded = traded_sectors(data)
     for j in np.flatnonzero(~traded):
         for n in np.flatnonzero(employment[:, :, j].sum(1) == 0)[:SHOWN]:
-            yield f"sector {sectors[j]} is not traded, but nobody works in it in {cities[n]}: nobody could supply that city"
+            yield (
+                f"sector {sectors[j]} is not traded, but nobody works in it in {cities[n]}: nobody could supply that city"
+            )
     if "iceberg_cost" in data:
         yield from _connected(data)
 

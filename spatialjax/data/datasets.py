@@ -36,7 +36,9 @@ def _read(path: Path, source: str) -> xr.Dataset:
     try:
         with xr.open_dataset(path) as opened:
             data = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(source, [f"cannot be read as NetCDF: {error}"]) from error
+    except OSError as error:
+        raise DataError(source, [f"cannot be read as NetCDF: {error.strerror or error}"]) from error
+    except (ValueError, KeyError) as error:
+        raise DataError(source, ["is not a NetCDF file that xarray can read"]) from error
     data.encoding["source"] = source
     return data

@@ -63,7 +63,12 @@ VARIABLES = {
         ("city",), "degrees north", "latitude", "between -90 and 90", lambda x: np.abs(x) <= 90, required=False
     ),
     "longitude": Variable(
-        ("city",), "degrees east", "longitude", "between -180 and 360", lambda x: (x >= -180) & (x <= 360), required=False
+        ("city",),
+        "degrees east",
+        "longitude",
+        "between -180 and 360",
+        lambda x: (x >= -180) & (x <= 360),
+        required=False,
     ),
     "distance": Variable(
         ("city", "origin"), "miles", "distance, taken as given", "positive", _positive, required=False

@@ -29,7 +29,7 @@ class _Cycle(NamedTuple):
     residual: Float[Array, " n"]
     directions: Float[Array, "memory n"]
     images: Float[Array, "memory n"]
-    count: Int[Array, ""]
+    taken: Int[Array, ""]
 
 
 def solve_linear(
@@ -68,21 +68,21 @@ def solve_linear(
         return _Cycle(
             cycle.solution + length * direction,
             cycle.residual - length * image,
-            cycle.directions.at[cycle.count].set(direction),
-            cycle.images.at[cycle.count].set(image),
-            cycle.count + 1,
+            cycle.directions.at[cycle.taken].set(direction),
+            cycle.images.at[cycle.taken].set(image),
+            cycle.taken + 1,
         )
 
     def run_cycle(carry):
         solution, residual, cycles, products = carry
         empty = jnp.zeros((memory, residual.size), residual.dtype)
         cycle = jax.lax.while_loop(
-            lambda c: (c.count < memory) & (jnp.linalg.norm(c.residual) > target),
+            lambda c: (c.taken < memory) & (jnp.linalg.norm(c.residual) > target),
             step,
             _Cycle(solution, residual, empty, empty, jnp.zeros_like(products)),
         )
         fresh_residual = right_hand_side - operator(cycle.solution)
-        return cycle.solution, fresh_residual, cycles + 1, products + cycle.count + 1
+        return cycle.solution, fresh_residual, cycles + 1, products + cycle.taken + 1
 
     zero = jnp.zeros((), int)
     solution, residual, _, products = jax.lax.while_loop(

@@ -133,4 +133,3 @@ def _solve_hessian(kernel, spending, potential, active, right_hand_side, accurac
 
     # The explicit linear solve lets JAX transpose it: cg alone makes its start depend on the right-hand side.
     return scale * jax.lax.custom_linear_solve(product, scaled, conjugate_gradients, symmetric=True)
-

@@ -1,8 +1,10 @@
 """The one solver: a root of a system over places, with implicit derivatives.
 
 Far from the solution, plain damped sweeps; near it, rounds of Anderson acceleration around an exact
-local Newton step (see `local_inverse`), in a trust region. All of it is jitted in one piece. Derivatives of the root, of any order and in both modes, come from the
-implicit function theorem with a preconditioned Krylov solve, never from the iterations.
+local Newton step (see `local_inverse`), in a trust region; a round that fails is followed by one around
+damped sweeps. All of it is jitted in one piece. Derivatives of the root, of any order and in both
+modes, come from the implicit function theorem with a preconditioned Krylov solve, never from the
+iterations.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from spatialjax.numerics.safe_math import largest
 MAX_RADIUS = 0.5
 """Largest step, in log points, that the solver takes at once."""
 MIN_RADIUS = 1e-4
-MAX_ROUNDS = 80
+MAX_ROUNDS = 60
 APPROACHED = 0.5
 """Largest residual at which damped sweeps give way to accelerated rounds."""
 MAX_SWEEPS = 25
@@ -41,7 +43,7 @@ class Status(eqx.Enumeration):
 
     converged = "every residual is below the tolerance"
     out_of_evaluations = "the evaluations allowed were used up"
-    stalled = "the residual stopped falling"
+    stalled = "the search made no further progress"
     not_finite = "the equations are not finite at the start"
 
 
@@ -161,9 +163,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         Status.where(
             ~jnp.isfinite(search.error),
             Status.not_finite,
-            Status.where(
-                search.evaluations >= max_evaluations, Status.out_of_evaluations, Status.stalled
-            ),
+            Status.where(search.evaluations >= max_evaluations, Status.out_of_evaluations, Status.stalled),
         ),
     )
     best = search.best

@@ -5,7 +5,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def masked_log(x: Float[Array, "..."], absent: float = 0.0) -> Float[Array, "..."]:
-    """log x where x > 0 and `absent` elsewhere, with derivative zero there."""
+    """Log x where x > 0 and `absent` elsewhere, with derivative zero there."""
     present = x > 0
     return jnp.where(present, jnp.log(jnp.where(present, x, 1.0)), absent)
 
@@ -13,7 +13,7 @@ def masked_log(x: Float[Array, "..."], absent: float = 0.0) -> Float[Array, "...
 def masked_divide(
     numerator: Float[Array, "..."], denominator: Float[Array, "..."], present: Bool[Array, "..."]
 ) -> Float[Array, "..."]:
-    """numerator / denominator where `present` and 0 elsewhere, with derivative zero there."""
+    """Numerator / denominator where `present` and 0 elsewhere, with derivative zero there."""
     return jnp.where(present, numerator / jnp.where(present, denominator, 1.0), 0.0)
 
 

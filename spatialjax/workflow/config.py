@@ -4,7 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,8 +29,8 @@ class ModelSection(_Section):
     location_elasticity: float = Field(2.02, gt=1, description="nu")
     occupation_substitution: float = Field(2.0, gt=0, description="epsilon; not 1")
     housing_share: float = Field(0.2, gt=0, lt=1, description="consumption share of the land-using sector")
-    minimum_consumption_share: float | None = Field(
-        0.001, ge=0, lt=1, description="floor of implied consumption shares; negative shares are refused without one"
+    minimum_consumption_share: Annotated[float, Field(ge=0, lt=1)] | Literal["refuse"] = Field(
+        0.001, description="floor of implied consumption shares; 'refuse' refuses negative ones instead"
     )
 
 
@@ -134,6 +134,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    if parts[-1] == "kind":  # another kind has other keys
+        parts, value = parts[:-1], {"kind": value}
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
@@ -144,21 +146,34 @@ def _apply(tree: dict[str, Any], override: str) -> None:
 def _explain(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+        location = _without_tags(problem["loc"])
+        key = ".".join(location)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggestion(problem['loc'])}")
+            lines.append(f"{key}: unknown key{_suggestion(location)}")
         else:
             lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}")
     return lines
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    section: Any = RunConfig
-    for part in location[:-1]:
-        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
-        section = field.annotation if field is not None else None
-    known = list(section.model_fields) if hasattr(section, "model_fields") else []
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    if close:
+def _without_tags(location: tuple[int | str, ...]) -> list[str]:
+    """A key as the user wrote it: pydantic adds the kind of a spillover and of a value."""
+    tags = {"occupation", "none", "constrained-float", "float", "literal['refuse']"}
+    return [str(part) for part in location if str(part) not in tags]
+
+
+def _suggestion(location: list[str]) -> str:
+    known = _known_keys(RunConfig, location[:-1])
+    if close := difflib.get_close_matches(location[-1], known, n=1):
         return f"; did you mean {close[0]}?"
     return f" (known: {', '.join(known)})" if known else ""
+
+
+def _known_keys(section: Any, location: list[str]) -> list[str]:
+    """Keys of the section at a location; a table of named sections accepts any name."""
+    if get_origin(section) is dict:
+        return _known_keys(get_args(section)[1], location[1:]) if location else []
+    sections = [s for s in (section, *get_args(section)) if hasattr(s, "model_fields")]
+    if not location:
+        return sorted({key for s in sections for key in s.model_fields})
+    fields = [s.model_fields[location[0]].annotation for s in sections if location[0] in s.model_fields]
+    return sorted({key for annotation in fields for key in _known_keys(annotation, location[1:])})

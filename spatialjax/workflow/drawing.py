@@ -1,6 +1,5 @@
 """The figures of a run."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import xarray as xr
@@ -15,20 +14,18 @@ def draw_figures(
     """Draw what the data allow: all of it takes two occupations, maps take coordinates."""
     if baseline.sizes["occupation"] != 2:
         return []
-    draws: dict[str, Callable[[], Figure]] = {
-        "share_and_premium": lambda: share_against_premium(baseline),
-        "wedge_difference": lambda: wedge_difference(baseline["wedge"], baseline),
+    figures: dict[str, Figure] = {
+        "share_and_premium": share_against_premium(baseline),
+        "wedge_difference": wedge_difference(baseline["wedge"], baseline),
     }
     for name, result in counterfactuals.items():
         labels = ("data", name.replace("_", " "))
-        draws[f"share_and_premium_{name}"] = lambda result=result, labels=labels: share_against_premium(
-            baseline, result, labels=labels
-        )
+        figures[f"share_and_premium_{name}"] = share_against_premium(baseline, result, labels=labels)
     if {"latitude", "longitude"} <= set(data.variables):
-        draws["map_wedge_difference"] = lambda: _wedge_map(baseline, data)
+        figures["map_wedge_difference"] = _wedge_map(baseline, data)
     folder = folder / "figures"
     folder.mkdir(exist_ok=True)
-    return [path for name, draw in draws.items() for path in save_figure(draw(), folder / name)]
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
 
 
 def _wedge_map(baseline: xr.Dataset, data: xr.Dataset) -> Figure:

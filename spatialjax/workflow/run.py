@@ -83,7 +83,7 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
     with stage("loading and checking data"):
         data = load_data(config.data.source)
         check_data(data)
-        reporter.say(", ".join(f"{data.sizes[d]} {p}" for d, p in PLURALS.items()))
+        reporter.say(describe_sizes(data))
     with stage("inverting the model"):
         accounts, economy = _invert(data, config)
         for mended in accounts.mended:
@@ -113,7 +113,9 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
         with stage("computing stability"):
             report = stability(economy, equilibrium, count=config.stability.eigenvalues)
             diagnostics["stability"] = _stability_summary(report)
-            reporter.say(f"leading eigenvalue {report.eigenvalues[0].real:.3f}: {'' if report.stable else 'not '}stable")
+            reporter.say(
+                f"leading eigenvalue {report.eigenvalues[0].real:.3f}: {'' if report.stable else 'not '}stable"
+            )
     if config.stability.starts:
         with stage(f"searching for other equilibria from {config.stability.starts} starts"):
             found = _search(economy, config)
@@ -131,7 +133,10 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
     return RunResult(target, figures, baseline, counterfactuals, diagnostics, files)
 
 
-PLURALS = {"city": "cities", "sector": "sectors", "occupation": "occupations"}
+def describe_sizes(data: xr.Dataset) -> str:
+    """How many cities, sectors and occupations."""
+    plurals = {"city": "cities", "sector": "sectors", "occupation": "occupations"}
+    return ", ".join(f"{data.sizes[dimension]} {plural}" for dimension, plural in plurals.items())
 
 
 @contextmanager
@@ -144,9 +149,8 @@ def _timed(reporter: Reporter, name: str, seconds: dict[str, float]) -> Iterator
 
 def _invert(data: xr.Dataset, config: RunConfig) -> tuple[Accounts, Economy]:
     model = config.model
-    accounts = build_accounts(
-        data, housing_share=model.housing_share, minimum_consumption_share=model.minimum_consumption_share
-    )
+    minimum = None if model.minimum_consumption_share == "refuse" else model.minimum_consumption_share
+    accounts = build_accounts(data, housing_share=model.housing_share, minimum_consumption_share=minimum)
     economy = economy_from_accounts(
         data,
         accounts,
@@ -178,7 +182,13 @@ def _labelled(equilibrium: Equilibrium, economy: Economy, data: xr.Dataset) -> x
     """An equilibrium with its wedges and the amenities and fundamental productivity behind it."""
     result = equilibrium.to_xarray(data)
     for name, dimensions, values, long_name, units in (
-        ("wedge", ("city", "occupation"), wedge(economy, equilibrium), "social less private value", "US dollars a year"),
+        (
+            "wedge",
+            ("city", "occupation"),
+            wedge(economy, equilibrium),
+            "social less private value",
+            "US dollars a year",
+        ),
         ("amenity", ("city", "occupation"), economy.amenity, "amenity", "1"),
         (
             "fundamental_productivity",
@@ -193,7 +203,9 @@ def _labelled(equilibrium: Equilibrium, economy: Economy, data: xr.Dataset) -> x
 
 
 def _describe(equilibrium: Equilibrium) -> str:
-    return f"{int(equilibrium.evaluations)} evaluations, largest log excess {float(equilibrium.residuals.largest()):.1e}"
+    return (
+        f"{int(equilibrium.evaluations)} evaluations, largest log excess {float(equilibrium.residuals.largest()):.1e}"
+    )
 
 
 def _search(economy: Economy, config: RunConfig) -> Equilibria:
@@ -247,9 +259,7 @@ def _write(
     ]
 
 
-def _draw(
-    folder: Path, data: xr.Dataset, baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]
-) -> list[Path]:
+def _draw(folder: Path, data: xr.Dataset, baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> list[Path]:
     from spatialjax.workflow.drawing import draw_figures
 
     return draw_figures(folder, data, baseline, counterfactuals)

@@ -20,8 +20,8 @@ from spatialjax.cities.outcomes import (
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A number of the summary table: `published` is what CH report, where they do."""
+class Headline:
+    """A number of the summary table; `published` is what CH report, where they do."""
 
     name: str
     value: float
@@ -29,7 +29,9 @@ class Figure:
     published: float | None = None
 
 
-def headline_figures(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset], *, published: bool) -> list[Figure]:
+def headline_figures(
+    baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset], *, published: bool
+) -> list[Headline]:
     """Headline figures of the equilibrium, and of each counterfactual beside it.
 
     `published` adds the numbers that CH report for the US (sections 2, 4.7 and 5.2).
@@ -39,7 +41,7 @@ def headline_figures(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset
         figures += _pattern_figures(result, name)
         figures += _change_figures(baseline, result, name)
     if published:
-        figures = [Figure(f.name, f.value, f.unit, PUBLISHED.get(f.name)) for f in figures]
+        figures = [Headline(f.name, f.value, f.unit, PUBLISHED.get(f.name)) for f in figures]
     return figures
 
 
@@ -55,51 +57,52 @@ PUBLISHED = {
 }
 
 
-def _wedge_figures(baseline: xr.Dataset) -> list[Figure]:
+def _wedge_figures(baseline: xr.Dataset) -> list[Headline]:
     employment, wage, wedge = baseline["employment"], baseline["wage"], baseline["wedge"]
     names = [str(name) for name in baseline["occupation"].values]
     ratio = 1 + (wedge * employment).sum("city") / (wage * employment).sum("city")
-    figures = [
-        Figure(f"social over private value of {name} labour", float(ratio[k])) for k, name in enumerate(names)
-    ]
+    figures = [Headline(f"social over private value of {name} labour", float(ratio[k])) for k, name in enumerate(names)]
     if len(names) != 2:
         return figures
     size, share = city_size(baseline), occupation_share(baseline).isel(occupation=0)
     difference = wedge.isel(occupation=0) - wedge.isel(occupation=1)
     mean_name = f"mean wedge difference, {names[0]} less {names[1]}"
-    figures.append(Figure(mean_name, weighted_mean(difference, size), "dollars"))
+    figures.append(Headline(mean_name, weighted_mean(difference, size), "dollars"))
     for weight, kind in ((None, ""), (size, ", weighted")):
         with_share = correlation(difference, share, weight)
         with_size = correlation(difference, np.log(size), weight)
-        figures.append(Figure(f"corr(wedge difference, {names[0]} share){kind}", with_share))
-        figures.append(Figure(f"corr(wedge difference, log size){kind}", with_size))
+        figures.append(Headline(f"corr(wedge difference, {names[0]} share){kind}", with_share))
+        figures.append(Headline(f"corr(wedge difference, log size){kind}", with_size))
     return figures
 
 
-def _pattern_figures(result: xr.Dataset, label: str) -> list[Figure]:
+def _pattern_figures(result: xr.Dataset, label: str) -> list[Headline]:
     if result.sizes["occupation"] != 2:
         return []
     name = str(result["occupation"].values[0])
     share, log_size = occupation_share(result).isel(occupation=0), np.log(city_size(result))
     premium = log_premium(result)
     return [
-        Figure(f"corr(log size, {name} share), {label}", correlation(log_size, share)),
-        Figure(f"corr(log size, log premium), {label}", correlation(log_size, premium)),
-        Figure(f"corr({name} share, log premium), {label}", correlation(share, premium)),
+        Headline(f"corr(log size, {name} share), {label}", correlation(log_size, share)),
+        Headline(f"corr(log size, log premium), {label}", correlation(log_size, premium)),
+        Headline(f"corr({name} share, log premium), {label}", correlation(share, premium)),
     ]
 
 
-def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> list[Figure]:
+def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> list[Headline]:
     change = 100 * (result["welfare"] / baseline["welfare"] - 1)
     moved = 50 * np.abs(result["employment"] - baseline["employment"]).sum("city") / baseline["employment"].sum("city")
     names = [str(name) for name in baseline["occupation"].values]
     return [
-        *(Figure(f"change in welfare of {name}, {label}", float(change[k]), "percent") for k, name in enumerate(names)),
-        *(Figure(f"{name} workers who move, {label}", float(moved[k]), "percent") for k, name in enumerate(names)),
+        *(
+            Headline(f"change in welfare of {name}, {label}", float(change[k]), "percent")
+            for k, name in enumerate(names)
+        ),
+        *(Headline(f"{name} workers who move, {label}", float(moved[k]), "percent") for k, name in enumerate(names)),
     ]
 
 
-def figures_table(figures: list[Figure]) -> pd.DataFrame:
+def figures_table(figures: list[Headline]) -> pd.DataFrame:
     """Headline figures as a table."""
     return pd.DataFrame(
         [{"figure": f.name, "value": f.value, "unit": f.unit, "published (CH)": f.published} for f in figures]
@@ -138,7 +141,9 @@ def sector_table(baseline: xr.Dataset, economy: Economy, accounts: Accounts) -> 
     table["traded"] = [j in economy.traded for j in range(len(table))]
     table["employment"] = by_sector.sum(("city", "occupation")).values
     for name in baseline["occupation"].values:
-        table[f"share_{name}"] = (by_sector.sel(occupation=name).sum("city") / by_sector.sum(("city", "occupation"))).values
+        table[f"share_{name}"] = (
+            by_sector.sel(occupation=name).sum("city") / by_sector.sum(("city", "occupation"))
+        ).values
     output = baseline["gross_output"]
     table["gross_output"] = output.sum("city").values
     share = np.asarray(economy.value_added_share)
