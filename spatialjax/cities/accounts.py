@@ -263,8 +263,8 @@ def _share_problems(inputs: _Inputs, value_added_share: Array, land_share: Array
     land = inputs.land_sector
     for n in np.flatnonzero(~((land_share[:, land] > 0) & (land_share[:, land] < 1))):
         yield (
-            f"sector {inputs.sectors[land]} in {inputs.cities[n]}: land would receive {land_share[n, land]:.3f} of value "
-            "added, which must lie between 0 and 1; check employment and wage there, or housing_share"
+            f"sector {inputs.sectors[land]} in {inputs.cities[n]}: land would receive {land_share[n, land]:.3f} of "
+            "value added, which must lie between 0 and 1; check employment and wage there, or housing_share"
         )
 
 

@@ -55,7 +55,7 @@ def _range_problems(economy: Economy):
         if value is None or not _concrete(value):
             continue
         value = np.asarray(value)
-        bad = np.asarray(~(np.isfinite(value) & holds(value)))
+        bad: np.ndarray = np.asarray(~(np.isfinite(value) & holds(value)))
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0]) if value.ndim else ()
             yield f"{name} must be {wanted}, found {value[where]:g}{_place(economy, name, where)}"
@@ -88,7 +88,7 @@ def _cell_problems(economy: Economy):
     productivity = economy.fundamental_productivity
     if not _concrete(productivity):
         return
-    operating = (np.asarray(productivity) > 0).any(axis=1)
+    operating: np.ndarray = np.asarray((np.asarray(productivity) > 0).any(axis=1))
     for sector in sorted(set(range(operating.shape[1])) - set(economy.traded)):
         for city in np.flatnonzero(~operating[:, sector])[:3]:
             yield (

@@ -127,7 +127,8 @@ def _relations(data: xr.Dataset) -> Iterator[str]:
     for j in np.flatnonzero(~traded):
         for n in np.flatnonzero(employment[:, :, j].sum(1) == 0)[:SHOWN]:
             yield (
-                f"sector {sectors[j]} is not traded, but nobody works in it in {cities[n]}: nobody could supply that city"
+                f"sector {sectors[j]} is not traded, but nobody works in it in {cities[n]}: "
+                "nobody could supply that city"
             )
     if "iceberg_cost" in data:
         yield from _connected(data)

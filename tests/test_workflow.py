@@ -1,0 +1,221 @@
+"""Configurations, runs and the command line, on a small data set."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from economies import data_from, random_economy
+from typer.testing import CliRunner
+
+import spatialjax as sj
+from spatialjax.cli import app
+from spatialjax.workflow.config import RunConfig, load_config
+from spatialjax.workflow.output import prepare_folder, write
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small data set with coordinates, its configuration, and the results of running it."""
+    folder = tmp_path_factory.mktemp("run")
+    economy = random_economy(6, 4, 2, seed=1)
+    data = data_from(economy, sj.solve(economy, tolerance=1e-12))
+    data = data.assign(
+        latitude=("city", np.linspace(30, 45, 6)),
+        longitude=("city", np.linspace(-120, -75, 6)),
+        title=("city", [f"Town {n}" for n in range(6)]),
+    )
+    data.to_netcdf(folder / "small.nc")
+    (folder / "small.toml").write_text(
+        f"""
+        [data]
+        source = "{folder / "small.nc"}"
+        [model]
+        trade_elasticity = 4.0
+        location_elasticity = 2.0
+        housing_share = {float(economy.consumption_share[1])}
+        minimum_consumption_share = 0.0
+        [spillover]
+        kind = "occupation"
+        share = [0.3, 0.2]
+        size = [0.1, 0.05]
+        [counterfactual.no_externalities]
+        spillover = {{ kind = "none" }}
+        [counterfactual.dearer_trade]
+        trade_cost_factor = 1.2
+        [stability]
+        starts = 2
+        """
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    outcome = CliRunner().invoke(app, ["run", str(folder / "small.toml"), "--out", str(folder / "results")])
+    assert outcome.exit_code == 0, outcome.output
+    return folder / "results", outcome.output
+
+
+class TestRun:
+    def test_says_what_it_finds(self, results):
+        _, text = results
+        assert "6 cities, 4 sectors, 2 occupations" in text
+        assert "largest log excess" in text
+        assert "leading eigenvalue" in text
+        assert "social over private value of occupation 0 labour" in text
+
+    def test_writes_equilibria_with_dimensions_and_units(self, results):
+        path, _ = results
+        for name in ("equilibrium", "counterfactual_no_externalities", "counterfactual_dearer_trade"):
+            with xr.open_dataset(path / f"{name}.nc") as found:
+                assert found["employment_by_sector"].dims == ("city", "occupation", "sector")
+                assert found["wage"].attrs["units"] == "US dollars a year"
+                assert list(found["title"].values) == [f"Town {n}" for n in range(6)]
+                assert found.attrs["residual_labour"] < 1e-10
+                assert found.attrs["status"] == "every residual is below the tolerance"
+                assert np.isfinite(found["wedge"].values).all()
+
+    def test_counterfactuals_differ_as_configured(self, results):
+        path, _ = results
+        base, none, dearer = (
+            xr.load_dataset(path / f"{name}.nc")
+            for name in ("equilibrium", "counterfactual_no_externalities", "counterfactual_dearer_trade")
+        )
+        np.testing.assert_allclose(none["productivity"], none["fundamental_productivity"])
+        assert (none["wedge"] == 0).all()
+        np.testing.assert_allclose(dearer["fundamental_productivity"], base["fundamental_productivity"])
+        assert (dearer["welfare"] < base["welfare"]).all()
+
+    def test_writes_tables(self, results, folder):
+        path, _ = results
+        cities = pd.read_csv(path / "cities.csv")
+        assert list(cities["title"]) == [f"Town {n}" for n in range(6)]
+        data = xr.load_dataset(folder / "small.nc")
+        np.testing.assert_allclose(cities["employment"], data["employment"].sum(("occupation", "sector")))
+        sectors = pd.read_csv(path / "sectors.csv", index_col="sector")
+        np.testing.assert_allclose(sectors["consumption_share"].sum(), 1)
+        assert list(sectors["traded"]) == [True, False, True, False]
+        assert len(pd.read_csv(path / "summary.csv")) > 10
+
+    def test_records_config_versions_and_device(self, results):
+        path, _ = results
+        record = json.loads((path / "run.json").read_text())
+        assert record["versions"]["spatialjax"] == sj.__version__
+        assert record["device"]["platform"] == "cpu"
+        assert max(record["data_are_an_equilibrium"].values()) < 1e-11
+        assert record["equilibria"]["distinct"] == 1
+        resolved = RunConfig.model_validate(tomllib.loads((path / "config.toml").read_text()))
+        assert resolved.spillover.share == (0.3, 0.2)
+        assert resolved.solver.tolerance == 1e-10
+
+    def test_draws_figures(self, results):
+        path, _ = results
+        for name in ("share_and_premium", "share_and_premium_no_externalities", "map_wedge_difference"):
+            assert (path / "figures" / f"{name}.png").stat().st_size > 10_000
+            assert (path / "figures" / f"{name}.svg").stat().st_size > 1_000
+
+    def test_leaves_no_temporary_files(self, results):
+        path, _ = results
+        assert not [p for p in path.rglob(".*")]
+
+    def test_shows_errors_without_a_traceback(self, folder):
+        outcome = CliRunner().invoke(
+            app, ["run", str(folder / "small.toml"), "--set", "solver.max_evaluations=2", "--out", str(folder / "x")]
+        )
+        assert outcome.exit_code == 1
+        assert "no equilibrium" in outcome.output
+        assert "Traceback" not in outcome.output
+
+
+class TestValidate:
+    def test_accepts_the_embedded_data(self):
+        outcome = CliRunner().invoke(app, ["validate", "us-metros"])
+        assert outcome.exit_code == 0
+        assert "382 cities, 22 sectors, 2 occupations" in outcome.output
+
+    def test_lists_all_problems(self, folder):
+        data = xr.load_dataset(folder / "small.nc")
+        data.assign(wage=-data["wage"], housing_price=0 * data["housing_price"]).to_netcdf(folder / "bad.nc")
+        outcome = CliRunner().invoke(app, ["validate", str(folder / "bad.nc")])
+        assert outcome.exit_code == 1
+        assert "2 problems" in outcome.output
+        assert "variable wage must be positive" in outcome.output
+        assert "Town 0" in outcome.output
+
+    def test_can_refuse_what_it_would_mend(self):
+        outcome = CliRunner().invoke(app, ["validate", "us-metros", "--no-mend"])
+        assert outcome.exit_code == 1
+        assert "sector chem: other sectors buy more of it" in outcome.output
+
+
+class TestConfig:
+    def test_shipped_configurations_are_valid(self):
+        for path in CONFIGS.glob("*.toml"):
+            load_config(path)
+
+    def test_the_main_one_says_what_the_defaults_are(self):
+        config = load_config(CONFIGS / "us_metros.toml")
+        assert config.model_copy(update={"counterfactual": {}, "output": RunConfig().output}) == RunConfig()
+
+    def test_overrides(self):
+        path = CONFIGS / "us_metros.toml"
+        config = load_config(
+            path, ["model.trade_elasticity=8", "data.source=other.nc", "stability.starts=0", "spillover.kind=none"]
+        )
+        assert config.model.trade_elasticity == 8
+        assert config.data.source == "other.nc"
+        assert config.spillover.kind == "none"
+        assert load_config(path, ["spillover.share=[1.0, 2.0]"]).spillover.share == (1, 2)
+        assert load_config(path, ["model.minimum_consumption_share=refuse"]).model.minimum_consumption_share == "refuse"
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ("model.trade_elastcity=8", "model.trade_elastcity: unknown key; did you mean trade_elasticity?"),
+            ("sovler.tolerance=1", "sovler: unknown key; did you mean solver?"),
+            ("model.location_elasticity=0.5", "model.location_elasticity: input should be greater than 1, found 0.5"),
+            ("model.trade_elasticity=high", "model.trade_elasticity: input should be a valid number.*found 'high'"),
+            ("model.occupation_substitution=1", "must not be 1"),
+            ("counterfactual.cheap.trade_cost_facto=2", "did you mean trade_cost_factor?"),
+            ("spillover.kind=strong", "spillover.*strong"),
+            ("model", "must have the form section.key=value"),
+            ("data.source.deep=1", "source is a value, not a section"),
+        ],
+    )
+    def test_mistakes_are_named(self, override, message):
+        with pytest.raises(sj.errors.ConfigError, match=message):
+            load_config(CONFIGS / "us_metros.toml", [override])
+
+    def test_files_that_cannot_be_read_are_named(self, tmp_path):
+        with pytest.raises(sj.errors.ConfigError, match=r"no\.toml: cannot be read"):
+            load_config(tmp_path / "no.toml")
+        (tmp_path / "bad.toml").write_text("[model\n")
+        with pytest.raises(sj.errors.ConfigError, match=r"bad\.toml: not valid TOML"):
+            load_config(tmp_path / "bad.toml")
+
+
+class TestOutput:
+    def test_is_whole_or_not_at_all(self, tmp_path):
+        target = tmp_path / "result.txt"
+        write(target, lambda path: path.write_text("first"))
+
+        def fail(path):
+            path.write_text("half")
+            raise RuntimeError("interrupted")
+
+        with pytest.raises(RuntimeError):
+            write(target, fail)
+        assert target.read_text() == "first"
+        assert os.listdir(tmp_path) == ["result.txt"]
+
+    def test_says_when_a_folder_cannot_be_used(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(sj.errors.OutputError, match="cannot write results to .*choose another with --out"):
+            prepare_folder(tmp_path / "file" / "results")
