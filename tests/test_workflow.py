@@ -123,7 +123,7 @@ class TestRun:
 
     def test_leaves_no_temporary_files(self, results):
         path, _ = results
-        assert not [p for p in path.rglob(".*")]
+        assert not list(path.rglob(".*"))
 
     def test_shows_errors_without_a_traceback(self, folder):
         outcome = CliRunner().invoke(
