@@ -8,13 +8,17 @@ import argparse
 import datetime
 import json
 import multiprocessing
+import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jax
+# As the command line does: LAPACK's threads and XLA's wait for each other busily. NumPy is bound by it too.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 

@@ -4,6 +4,7 @@ from spatialjax import errors
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve, solve_with
+from spatialjax.cities.flows import expenditure_share
 from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, land_dividend
 from spatialjax.cities.input_links import CityInputMix, InputLinks, NationalInputMix
 from spatialjax.cities.inversion import invert, validate
@@ -41,6 +42,7 @@ __all__ = [
     "build_accounts",
     "errors",
     "evaluate_at",
+    "expenditure_share",
     "find_equilibria",
     "invert",
     "land_dividend",

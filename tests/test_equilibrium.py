@@ -120,6 +120,17 @@ def test_accounts_add_up():
     close(value_added, economy.wage_bill + found.land_income.sum())
 
 
+def test_expenditure_shares_carry_spending_to_output():
+    economy = random_economy(5, 4, 2, seed=3)
+    found = sj.solve(economy, tolerance=TIGHT)
+    share = sj.expenditure_share(economy, found)
+    close(share.sum(2), 1.0)
+    assert (np.asarray(share[0, :, 0]) == 0).all()  # city 0 does not produce in sector 0
+    close(jnp.einsum("jnm,nj->mj", share, found.expenditure) + 1, found.gross_output + 1)
+    own = np.exp(-4 * np.asarray(economy.log_iceberg_cost[2, 1, 1]))
+    close(share[2, 1, 1], own * (found.unit_cost[1, 2] / found.price[1, 2]) ** -4)
+
+
 def test_nominal_values_scale_with_the_numeraire_and_nothing_else_moves():
     economy = random_economy(seed=2)
     found = sj.solve(economy, tolerance=TIGHT)

@@ -164,19 +164,6 @@ def local_geography(
     return eqx.tree_at(lambda g: g.kernel, geography, local)
 
 
-def expenditure_share(
-    log_unit_cost: Float[Array, "sector origin"],
-    log_iceberg_cost: SectorCityOrigin,
-    trade_elasticity: Float[Array, "*sector"],
-) -> SectorCityOrigin:
-    """pi[j, n, m], the share of city n's expenditure on sector j that goes to m; sums to 1 over m.
-
-    Formed only for reports: it has one element for each pair of cities and sector.
-    """
-    elasticity = jnp.broadcast_to(trade_elasticity, log_iceberg_cost.shape[:1])[:, None, None]
-    return jax.nn.softmax(-elasticity * (log_iceberg_cost + log_unit_cost[:, None, :]), axis=2)
-
-
 def _index(positions: tuple[int, ...]) -> slice | Array:
     """A slice where positions are consecutive: slices are free where gathers are not."""
     first, last = (positions[0], positions[-1] + 1) if positions else (0, 0)

@@ -32,7 +32,8 @@ def local_inverse(residual: Callable[[Packed], Packed], state: Packed, *, chunk:
 
     columns = jax.lax.map(column, jnp.eye(variables, dtype=state.dtype), batch_size=min(chunk, variables))
     blocks = -jnp.transpose(columns, (1, 2, 0))
-    inverse = jnp.linalg.inv(blocks)
+    # Single precision is enough for a preconditioner, and takes half the time.
+    inverse = jnp.linalg.inv(blocks.astype(jnp.float32)).astype(state.dtype)
     usable = jnp.all(jnp.isfinite(inverse), axis=(1, 2), keepdims=True)
     return jax.lax.stop_gradient(jnp.where(usable, inverse, jnp.eye(variables, dtype=state.dtype)))
 
