@@ -55,6 +55,10 @@ class Residuals(eqx.Module):
     budget: Scalar
     worst_city: dict[str, Int[Array, ""]]
 
+    def __getitem__(self, block: str) -> Scalar:
+        """The residual of one market by name."""
+        return self.by_block()[block]
+
     def by_block(self) -> dict[str, Scalar]:
         """The residuals as a dictionary."""
         return {name: getattr(self, name) for name in RESIDUAL_BLOCKS}
