@@ -18,7 +18,7 @@ from typing import Any
 # As the command line does: LAPACK's threads and XLA's wait for each other busily. NumPy is bound by it too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import jax  # noqa: E402
+import jax
 
 jax.config.update("jax_enable_x64", True)
 

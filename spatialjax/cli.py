@@ -20,6 +20,8 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Quantitative spatial equilibrium."
 )
 console = Console(highlight=False)
+if not console.is_terminal:
+    console = Console(highlight=False, width=120)
 errors = Console(stderr=True, highlight=False)
 
 
@@ -114,9 +116,9 @@ def _double_precision() -> None:
 def _figures_table(figures) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("figure", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("CH", justify="right")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    table.add_column("CH", justify="right", no_wrap=True)
     for row in figures.itertuples(index=False):
         name, value, unit, published = row
         table.add_row(

@@ -20,6 +20,13 @@ def close(a, b, tolerance=1e-9):
     np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance)
 
 
+def adds_up(economy, found):
+    """Walras' law and the numeraire, which no masked or missing cell may break."""
+    close(found.gross_output.sum(0), found.expenditure.sum(0))
+    close((found.wage[:, :, None] * found.employment_by_sector).sum(), economy.wage_bill)
+    close(found.employment.sum(0), economy.population)
+
+
 def asymmetric_costs(cities, seed=1):
     rng = np.random.default_rng(seed)
     costs = rng.uniform(0.1, 1.0, (cities, cities))
@@ -245,7 +252,7 @@ def test_costs_may_move_by_e_to_the_five(shift, uniform):
     size = jnp.ones(()) if uniform else jnp.asarray(np.random.default_rng(0).uniform(0, 1, (4, 6, 6)))
     costs = economy.log_iceberg_cost + jnp.where(between, shift * size, 0.0)
     found = sj.solve(eqx.tree_at(lambda e: e.log_iceberg_cost, economy, costs))
-    assert all(np.isfinite(np.asarray(x)).all() for x in (found.wage, found.price, found.welfare))
+    adds_up(eqx.tree_at(lambda e: e.log_iceberg_cost, economy, costs), found)
     start = sj.solve(economy)
     assert float(jnp.abs(jnp.log(found.employment / start.employment)).max()) > 0.01
 
@@ -255,8 +262,7 @@ def test_productivity_may_move_by_e_to_the_five(shift):
     economy = random_economy(6, 4, 2, seed=8, trade_elasticity=10.0)
     factor = jnp.ones((6, 1, 1)).at[2].set(jnp.exp(shift))
     changed = eqx.tree_at(lambda e: e.fundamental_productivity, economy, economy.fundamental_productivity * factor)
-    found = sj.solve(changed)
-    assert np.isfinite(np.asarray(found.wage)).all()
+    adds_up(changed, sj.solve(changed))
 
 
 def test_infinite_costs_are_no_trade():
@@ -281,15 +287,24 @@ def test_empty_cells_stay_empty():
 
 def test_an_occupation_may_be_absent_from_a_city():
     economy = random_economy(5, 4, 2, seed=1)
-    economy = eqx.tree_at(
-        lambda e: (e.amenity, e.fundamental_productivity),
-        economy,
-        (economy.amenity.at[3, 0].set(0.0), economy.fundamental_productivity.at[3, 0].set(0.0)),
-    )
+    economy = eqx.tree_at(lambda e: e.amenity, economy, economy.amenity.at[3, 0].set(0.0))
     found = sj.solve(economy)
     assert float(found.employment[3, 0]) == 0
     assert float(found.wage[3, 0]) == 0
-    close(found.employment.sum(0), economy.population)
+    adds_up(economy, found)
+
+    class Logs(eqx.Module):
+        def __call__(self, employment):
+            return (0.1 * jnp.log(employment / employment.sum(1, keepdims=True)))[:, :, None]
+
+    mine = eqx.tree_at(lambda e: e.spillover, economy, Logs())
+    found = sj.solve(mine)
+    adds_up(mine, found)
+    wedge = np.asarray(sj.wedge(mine, found))
+    assert np.isfinite(wedge).all()
+    assert wedge[3, 0] == 0
+    gradient = eqx.filter_grad(lambda e: sj.solve(e).welfare.sum())(mine)
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(gradient))
 
 
 class TestFailure:
@@ -332,8 +347,10 @@ class TestFailure:
         single = jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, economy)
         with pytest.raises(sj.errors.PrecisionError, match="jax_enable_x64"):
             sj.solve(single)
-        found = sj.solve(single, tolerance=2e-5)
-        close(found.wage, sj.solve(economy).wage, 1e-3)
+        for tolerance in (2e-5, 1e-4):
+            found = sj.solve(single, tolerance=tolerance)
+            assert found.wage.dtype == jnp.float32
+            close(found.wage, sj.solve(economy).wage, 1e-3)
 
     def test_one_single_precision_leaf_is_named(self):
         economy = random_economy()
@@ -360,6 +377,54 @@ class TestFailure:
         broken = economy.fundamental_productivity.at[2, :, 3].set(0.0)
         with pytest.raises(sj.errors.ModelError, match="sector 3 of city 2"):
             sj.solve(eqx.tree_at(lambda e: e.fundamental_productivity, economy, broken))
+
+    @pytest.mark.parametrize(
+        ("leaf", "change", "message"),
+        [
+            ("fundamental_productivity", lambda x: x.at[2, 1].set(0.0), "occupation 1 can live in city 2.*no sector"),
+            ("log_iceberg_cost", lambda x: x.at[2, 4].set(jnp.inf), "nobody who produces sector 2 can ship to city 4"),
+            ("log_iceberg_cost", lambda x: x.at[2, 4, 1].set(jnp.nan), "found nan .sector 2, city 4 from city 1"),
+            ("log_iceberg_cost", lambda x: x.at[2, 4, 1].set(-jnp.inf), "found -inf"),
+            ("land", lambda x: x.at[1].set(0.0), "land is zero in city 1"),
+            ("trade_elasticity", lambda x: jnp.asarray([4.0, 5.0]), r"trade_elasticity has shape \(2,\).*\(4,\)"),
+            ("trade_elasticity", lambda x: 4.0, "trade_elasticity must be an array, found float"),
+            ("amenity", lambda x: x[:3], r"amenity has shape \(3, 2\).*\(5, 2\)"),
+        ],
+    )
+    def test_what_cannot_be_solved_is_refused_by_name(self, leaf, change, message):
+        economy = random_economy(seed=0)
+        economy = eqx.tree_at(lambda e: getattr(e, leaf), economy, change(getattr(economy, leaf)))
+        with pytest.raises(sj.errors.ModelError, match=message):
+            sj.solve(economy)
+
+    @pytest.mark.parametrize("leaf", ["fundamental_productivity", "log_iceberg_cost"])
+    def test_what_cannot_be_solved_does_not_converge_where_it_is_traced(self, leaf):
+        """Under jit values are not checked: the solve itself must not take it for an equilibrium."""
+        economy = random_economy(seed=0)
+        values = {
+            "fundamental_productivity": economy.fundamental_productivity.at[2, 1].set(0.0),
+            "log_iceberg_cost": economy.log_iceberg_cost.at[2, 4].set(jnp.inf),
+        }[leaf]
+        solve = eqx.filter_jit(lambda x: sj.solve(eqx.tree_at(lambda e: getattr(e, leaf), economy, x), throw=False))
+        assert solve(values).status == EquilibriumStatus.not_finite
+
+    def test_input_mixes_must_sum_to_one(self):
+        economy = random_economy(seed=0)
+        with pytest.raises(sj.errors.ModelError, match="input_links.mix must sum to 1 over inputs.*sector 0"):
+            sj.solve(eqx.tree_at(lambda e: e.input_links.mix, economy, 1.2 * economy.input_links.mix))
+
+    def test_a_start_of_another_economy_is_refused(self):
+        other = sj.solve(random_economy(6, 4, 2))
+        with pytest.raises(sj.errors.ModelError, match="start from an equilibrium of the same cities"):
+            sj.solve(random_economy(), initial=other)
+        with pytest.raises(sj.errors.ModelError, match="must be an Equilibrium or a State, found dict"):
+            sj.solve(random_economy(), initial={})
+
+    def test_something_else_than_an_economy_is_refused(self, us_data):
+        with pytest.raises(sj.errors.ModelError, match="an Economy is needed.*found Dataset"):
+            sj.solve(us_data)
+        with pytest.raises(sj.errors.DataError, match=r"xarray\.Dataset is needed.*found str"):
+            sj.invert("us-metros")
 
 
 def test_compiles_once():

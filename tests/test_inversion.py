@@ -249,6 +249,38 @@ class TestRefusal:
         assert text.count("\n") == 2
         assert all(name in text for name in ("wage", "housing_price", "employment"))
 
+    def test_lists_problems_of_every_kind_at_once(self):
+        def change(data):
+            data = self.set("wage", (0, 0), -1.0)(data).drop_vars("housing_price")
+            return self.set("uses_land", (0,), True)(data)
+
+        text = self.problems(change)
+        assert text.count("\n") == 2
+        assert all(part in text for part in ("wage must be positive", "housing_price", "exactly one sector"))
+
+    def test_of_its_own_parameters(self):
+        data = made()[2]
+        for option, value in (("housing_share", 2.0), ("minimum_consumption_share", -1.0)):
+            with pytest.raises(sj.errors.ModelError, match=f"{option} must be"):
+                sj.validate(data, **{option: value})
+
+    def test_of_a_city_that_can_sell_to_nobody(self):
+        cut = self.set("iceberg_cost", (2, slice(None), 4), np.inf)
+        assert "sector 2: city 4 produces it and can ship it nowhere" in self.problems(cut)
+
+        def hermit(data):
+            data = self.set("iceberg_cost", (2, 4, [0, 1, 2, 3, 5]), np.inf)(data)
+            return self.set("iceberg_cost", (2, [0, 1, 2, 3, 5], 4), np.inf)(data)
+
+        expected = "disconnected into 2 groups of cities, one of them with city 0, another with city 4"
+        assert expected in self.problems(hermit)
+
+    def test_of_trade_that_cannot_balance_names_the_city(self):
+        economy, _, data = made()
+        only_itself = self.set("iceberg_cost", (2, 4, [0, 1, 2, 3, 5]), np.inf)(data)
+        with pytest.raises(sj.errors.ConvergenceError, match=r"unit costs in sector sector 2: what city \d sells differs"):
+            inverted(economy, only_itself)
+
     def test_of_missing_variables_and_dimensions_names_them(self):
         text = self.problems(lambda data: data.drop_vars(["wage", "uses_land", "iceberg_cost"]))
         assert "variable wage" in text

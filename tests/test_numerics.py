@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatialjax.numerics.linear import solve_linear
-from spatialjax.numerics.local_inverse import local_inverse
+from spatialjax.numerics.local_inverse import apply_local, local_inverse
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.root import Status, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
@@ -92,6 +92,21 @@ def test_local_inverse_is_the_inverse_of_the_blocks():
 def test_a_singular_block_is_left_alone():
     inverse = local_inverse(lambda v: v * jnp.asarray([[0.0], [2.0]]), jnp.ones((2, 1)))
     np.testing.assert_allclose(inverse[:, 0, 0], [1.0, -0.5])
+
+
+def test_ill_conditioned_blocks_precondition_still():
+    """The inverse is in single precision: a block of condition 1e6 must still help, not harm."""
+    block = jnp.asarray([[1.0, 1.0], [1.0, 1.0 + 1e-6]])
+    inverse = local_inverse(lambda v: -v @ block.T, jnp.ones((3, 2)))
+    right = jnp.asarray(np.random.default_rng(0).standard_normal((3, 2)))
+    found = solve_linear(
+        lambda v: (v.reshape(3, 2) @ block.T).ravel(),
+        right.ravel(),
+        lambda v: apply_local(inverse, v.reshape(3, 2)).ravel(),
+        tolerance=1e-8,
+    )
+    assert bool(found.converged)
+    assert int(found.products) < 20
 
 
 @pytest.mark.parametrize("memory", [5, 40])

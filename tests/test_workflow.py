@@ -131,7 +131,10 @@ class TestRun:
         )
         assert outcome.exit_code == 1
         assert "no equilibrium" in outcome.output
+        assert "Allow more with max_evaluations" in outcome.output
         assert "Traceback" not in outcome.output
+        # What was finished before is kept.
+        assert sorted(os.listdir(folder / "x")) == ["config.toml", "equilibrium.nc"]
 
 
 class TestValidate:
@@ -175,6 +178,16 @@ class TestConfig:
         assert load_config(path, ["spillover.share=[1.0, 2.0]"]).spillover.share == (1, 2)
         assert load_config(path, ["model.minimum_consumption_share=refuse"]).model.minimum_consumption_share == "refuse"
 
+    def test_kind_resets_the_other_keys_only_where_it_changes(self):
+        path = CONFIGS / "us_metros.toml"
+        config = load_config(path, ["spillover.share=[1.0, 2.0]", "spillover.kind=occupation"])
+        assert config.spillover.share == (1, 2)
+        assert config.spillover.size == (0.349, 0.357)
+
+    def test_elasticities_may_differ_by_sector(self):
+        config = load_config(CONFIGS / "us_metros.toml", ["model.trade_elasticity=[4.0, 5.0]"])
+        assert config.model.trade_elasticity == (4, 5)
+
     @pytest.mark.parametrize(
         ("override", "message"),
         [
@@ -185,6 +198,8 @@ class TestConfig:
             ("model.occupation_substitution=1", "must not be 1"),
             ("counterfactual.cheap.trade_cost_facto=2", "did you mean trade_cost_factor?"),
             ("spillover.kind=strong", "spillover.*strong"),
+            ("counterfactual.a/b.trade_cost_factor=2", "counterfactual.a/b"),
+            ("spillover.share=[.3, .2]", "not a TOML value"),
             ("model", "must have the form section.key=value"),
             ("data.source.deep=1", "source is a value, not a section"),
         ],

@@ -1,21 +1,39 @@
 """Checks of an economy before it is solved."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
 from spatialjax.cities.economy import Economy
+from spatialjax.cities.state import State
 from spatialjax.errors import ModelError
 
 
 def check_economy(economy: Economy) -> None:
     """Refuse an economy that cannot have an equilibrium, naming what is wrong.
 
-    Looks only at concrete values: inside `jax.jit` or `jax.grad` it checks what is not traced.
+    Shapes are always checked, values only where they are concrete: inside `jax.jit` or `jax.grad` what is
+    traced passes.
     """
-    for stage in (_range_problems, _share_problems, _cell_problems):
+    if not isinstance(economy, Economy):
+        raise ModelError(f"an Economy is needed, as invert returns it, found {type(economy).__name__}")
+    for stage in (_shape_problems, _range_problems, _share_problems, _cell_problems, _supply_problems):
         if problems := list(stage(economy)):
-            raise ModelError("; ".join(problems))
+            raise ModelError("; ".join(problems[:5]))
+
+
+def check_start(start: Any, economy: Economy) -> None:
+    """Refuse a start that is none, or that is of an economy of another size."""
+    if not isinstance(start, State):
+        raise ModelError(f"initial must be an Equilibrium or a State, found {type(start).__name__}")
+    found, wanted = (s.log_employment.shape + s.log_price.shape for s in (start, economy.reference))
+    if found != wanted:
+        raise ModelError(
+            f"initial has (cities, occupations, cities, sectors) = {found}, but the economy {wanted}: "
+            "start from an equilibrium of the same cities, occupations and sectors"
+        )
 
 
 def check_parameter(name: str, value: ArrayLike) -> None:
@@ -24,6 +42,8 @@ def check_parameter(name: str, value: ArrayLike) -> None:
         return
     wanted, holds = RANGES[name]
     found = np.asarray(value)
+    if found.dtype.kind not in "fiu":
+        raise ModelError(f"{name} must be a number, found {value!r}")
     if not (np.isfinite(found) & holds(found)).all():
         raise ModelError(f"{name} must be {wanted}, found {found}")
 
@@ -31,6 +51,8 @@ def check_parameter(name: str, value: ArrayLike) -> None:
 def _concrete(*arrays) -> bool:
     return not any(isinstance(array, jax.core.Tracer) for array in arrays)
 
+
+SHARE_TOLERANCE = 1e-6
 
 RANGES = {
     "trade_elasticity": ("positive", lambda x: x > 0),
@@ -61,6 +83,18 @@ def _range_problems(economy: Economy):
             yield f"{name} must be {wanted}, found {value[where]:g}{_place(economy, name, where)}"
 
 
+def _shape_problems(economy: Economy):
+    sizes = {axis: len(getattr(economy.labels, axis)) for axis in ("city", "occupation", "sector")}
+    sizes["origin"] = sizes["city"]
+    for name, axes in AXES.items():
+        leaf = getattr(economy, name)
+        wanted = tuple(sizes[axis] for axis in axes)
+        if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
+            yield f"{name} must be an array, found {type(leaf).__name__}: write jnp.asarray({leaf})"
+        elif leaf.shape != wanted and not (name == "trade_elasticity" and leaf.shape == ()):
+            yield f"{name} has shape {leaf.shape}, but must have {wanted} ({', '.join(axes) or 'a number'})"
+
+
 AXES = {
     "amenity": ("city", "occupation"),
     "land": ("city",),
@@ -70,6 +104,10 @@ AXES = {
     "value_added_share": ("city", "sector"),
     "land_share": ("city", "sector"),
     "fundamental_productivity": ("city", "occupation", "sector"),
+    "log_iceberg_cost": ("sector", "city", "origin"),
+    "location_elasticity": (),
+    "occupation_substitution": (),
+    "wage_bill": (),
 }
 
 
@@ -79,19 +117,61 @@ def _place(economy: Economy, name: str, where: tuple[int, ...]) -> str:
 
 
 def _share_problems(economy: Economy):
+    yield from _mix_problems(economy)
     shares = economy.consumption_share
-    if _concrete(shares) and abs(total := float(np.asarray(shares).sum()) - 1) > 1e-6:
+    if _concrete(shares) and abs(total := float(np.asarray(shares).sum()) - 1) > SHARE_TOLERANCE:
         yield f"consumption_share must sum to 1, found {1 + total:.8f}"
 
 
-def _cell_problems(economy: Economy):
-    productivity = economy.fundamental_productivity
-    if not _concrete(productivity):
+def _mix_problems(economy: Economy):
+    mix = getattr(economy.input_links, "mix", None)
+    if mix is None or not _concrete(mix, economy.value_added_share):
         return
-    operating: np.ndarray = np.asarray((np.asarray(productivity) > 0).any(axis=1))
+    total = np.asarray(mix).sum(-2)
+    buys = np.asarray(economy.value_added_share).min(0) < 1
+    bad = (np.abs(total - 1) > SHARE_TOLERANCE) & buys
+    for j in np.flatnonzero(np.atleast_2d(bad).any(0)):
+        yield f"input_links.mix must sum to 1 over inputs, but does not in sector {economy.labels.sector[j]}"
+
+
+def _cell_problems(economy: Economy):
+    """Workers without a sector, sectors without workers, land without a use."""
+    productivity, amenity = economy.fundamental_productivity, economy.amenity
+    if not _concrete(productivity, amenity, economy.land, economy.land_share):
+        return
+    works = (np.asarray(productivity) > 0) & (np.asarray(amenity) > 0)[:, :, None]
+    labels = economy.labels
+    for n, k in np.argwhere(~works.any(axis=2) & (np.asarray(amenity) > 0)):
+        yield (
+            f"{labels.occupation[k]} can live in {labels.city[n]} (amenity is positive) but work in no sector there "
+            "(fundamental_productivity is zero): set that amenity to zero, or a productivity above it"
+        )
+    landless = (np.asarray(economy.land_share) > 0).any(1) & (np.asarray(economy.land) == 0)
+    for n in np.flatnonzero(landless):
+        yield f"land is zero in {labels.city[n]}, where land_share is positive"
+    operating: np.ndarray = np.asarray(works.any(axis=1))
     for sector in sorted(set(range(operating.shape[1])) - set(economy.traded)):
         for city in np.flatnonzero(~operating[:, sector])[:3]:
             yield (
                 f"fundamental_productivity is zero in {economy.labels.sector[sector]} of "
                 f"{economy.labels.city[city]}, a sector that is not traded: nobody could supply that city"
             )
+
+
+def _supply_problems(economy: Economy):
+    """Traded goods that a city can buy from nobody; costs that are no numbers."""
+    if not _concrete(economy.log_iceberg_cost, economy.fundamental_productivity, economy.amenity):
+        return
+    cost = np.asarray(economy.log_iceberg_cost)
+    labels = economy.labels
+    for j, n, m in np.argwhere(~(cost > -np.inf)):
+        yield (
+            f"log_iceberg_cost must be a number, or infinite where there is no trade, found {cost[j, n, m]} "
+            f"({labels.sector[j]}, {labels.city[n]} from {labels.city[m]})"
+        )
+        return
+    works = (np.asarray(economy.fundamental_productivity) > 0) & (np.asarray(economy.amenity) > 0)[:, :, None]
+    operating: np.ndarray = np.asarray(works.any(axis=1))
+    for j in economy.traded:
+        for n in np.flatnonzero(~((cost[j] < np.inf) & operating[:, j]).any(1)):
+            yield f"nobody who produces {labels.sector[j]} can ship to {labels.city[n]} (log_iceberg_cost is infinite)"

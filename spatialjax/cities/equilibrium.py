@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Int
 
-from spatialjax.cities.checks import check_economy
+from spatialjax.cities.checks import check_economy, check_start
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.location import FreeMobility, Mobility, welfare
@@ -30,7 +30,8 @@ from spatialjax.typing import (
 SINGLE_PRECISION_TOLERANCE = 1e-5
 """The tightest tolerance that a solve in single precision accepts."""
 BUDGET_TOLERANCE = 1e-8
-"""Relative gap between total income paid and total income earned that an income rule may leave."""
+"""Relative gap between total income paid and total income earned that an income rule may leave, or the
+tolerance of the solve where that is larger."""
 
 
 class EquilibriumStatus(Status):
@@ -181,10 +182,11 @@ def solve_with(
     throw: bool = True,
 ) -> Equilibrium:
     """[`solve`][] under any closure of location choice."""
-    _check_precision(economy, income, tolerance)
     check_economy(economy)
+    _check_precision(economy, income, tolerance)
     start = economy.reference if initial is None else initial
     start = start.state() if isinstance(start, Equilibrium) else start
+    check_start(start, economy)
     equilibrium = _solve(economy, income, mobility, start, jnp.asarray(tolerance), jnp.asarray(max_evaluations))
     return _raise_unless_converged(equilibrium, economy) if throw else equilibrium
 
@@ -193,7 +195,7 @@ def solve_with(
 def _solve(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
     system = System.of(economy, income, mobility)
     root = find_equilibrium(system, start, tolerance=tolerance, max_evaluations=max_evaluations)
-    return _equilibrium(root, system)
+    return _equilibrium(root, system, jnp.maximum(tolerance, BUDGET_TOLERANCE))
 
 
 @eqx.filter_jit
@@ -203,7 +205,7 @@ def evaluate_at(economy: Economy, state: State, income: IncomeRule | None = None
     return _residuals(excess(state, system), clear_markets(state, system))
 
 
-def _equilibrium(root: Root, system: System) -> Equilibrium:
+def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equilibrium:
     economy, state = system.economy, root.state
     markets = clear_markets(state, system)
     lives = economy.amenity > 0
@@ -229,16 +231,16 @@ def _equilibrium(root: Root, system: System) -> Equilibrium:
         welfare=welfare(economy.amenity, log_consumption, economy.location_elasticity),
         residuals=residuals,
         evaluations=root.evaluations,
-        status=_status(root.status, residuals, jnp.all((income > 0) | ~lives)),
+        status=_status(root.status, residuals.budget < budget_tolerance, jnp.all((income > 0) | ~lives)),
     )
 
 
-def _status(solver_status: Status, residuals: Residuals, all_incomes_positive) -> EquilibriumStatus:
+def _status(solver_status: Status, budget_holds, all_incomes_positive) -> EquilibriumStatus:
     status = EquilibriumStatus.promote(solver_status)
     found = solver_status == Status.converged
     refine = EquilibriumStatus.where
     status = refine(found & ~all_incomes_positive, EquilibriumStatus.negative_income, status)
-    return refine(found & ~(residuals.budget < BUDGET_TOLERANCE), EquilibriumStatus.unbalanced, status)
+    return refine(found & ~budget_holds, EquilibriumStatus.unbalanced, status)
 
 
 def _residuals(excess_demand: State, markets: Markets) -> Residuals:
@@ -260,17 +262,22 @@ def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
     if bool(equilibrium.status == EquilibriumStatus.negative_income):
         return f"no equilibrium: {reason}: {_negative_income(equilibrium, economy)}"
     if bool(equilibrium.status == EquilibriumStatus.not_finite):
-        return f"no equilibrium: {reason}. Check that `initial` has no zero, infinite or missing values"
+        return (
+            f"no equilibrium: {reason}. Check that `initial` has no zero, infinite or missing values, that every "
+            "city can buy every traded good from somebody, and that all who live in a city can work there"
+        )
     residuals = equilibrium.residuals
     values = {name: float(value) for name, value in residuals.by_block().items()}
     market = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
     place = ""
     if market in residuals.worst_city:
         place = f" in {economy.labels.city[int(residuals.worst_city[market])]}"
+    ran_out = bool(equilibrium.status == EquilibriumStatus.out_of_evaluations)
+    advice = "Allow more with max_evaluations, or start nearer to the solution." if ran_out else ADVICE[market]
     table = ", ".join(f"{name} {value:.1e}" for name, value in values.items())
     return (
         f"no equilibrium: {reason}, after {int(equilibrium.evaluations)} evaluations. The largest log excess is "
-        f"{values[market]:.1e} in the {market} market{place} (all: {table}). {ADVICE[market]}"
+        f"{values[market]:.1e} in the {market} market{place} (all: {table}). {advice}"
     )
 
 

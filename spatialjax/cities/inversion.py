@@ -23,7 +23,7 @@ from spatialjax.cities.trade import Geography, trade
 from spatialjax.data.checks import check_data
 from spatialjax.data.schema import city_names, traded_sectors, values
 from spatialjax.errors import ConvergenceError, DataError, ModelError, PrecisionError
-from spatialjax.numerics.matrix_scaling import ACCEPTED, scale_matrix
+from spatialjax.numerics.matrix_scaling import ACCEPTED, Scaling, scale_matrix
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, Scalar, SectorCityOrigin
 
@@ -103,7 +103,7 @@ def economy_from_accounts(
         occupation=tuple(str(name) for name in data["occupation"].values),
         sector=tuple(str(name) for name in data["sector"].values),
     )
-    economy, errors = _recover(
+    economy, scaling = _recover(
         _Observed.of(data, accounts),
         log_iceberg_cost(data, elasticity),
         elasticity,
@@ -114,7 +114,7 @@ def economy_from_accounts(
         accounts.mended,
         tuple(int(j) for j in np.flatnonzero(traded_sectors(data))),
     )
-    return _check_scaling(economy, errors)
+    return _check_scaling(economy, scaling)
 
 
 class _Observed(eqx.Module):
@@ -168,10 +168,10 @@ def _recover(
     labels: Labels,
     mended: tuple[MendedSector, ...],
     traded: tuple[int, ...],
-) -> tuple[Economy, Float[Array, " traded"]]:
+) -> tuple[Economy, Scaling]:
     geography = Geography.of(log_iceberg, trade_elasticity, traded)
     operating = observed.employment.sum(1) > 0
-    log_unit_cost, errors = _unit_costs(observed, geography, operating)
+    log_unit_cost, scaling = _unit_costs(observed, geography, operating)
     log_price, _ = trade(geography, log_unit_cost, observed.expenditure, operating)
 
     links = NationalInputMix(observed.input_mix)
@@ -211,12 +211,12 @@ def _recover(
         labels=labels,
         mended=mended,
     )
-    return economy, errors
+    return economy, scaling
 
 
 def _unit_costs(
     observed: _Observed, geography: Geography, operating: Bool[Array, "city sector"]
-) -> tuple[CitySector, Float[Array, " traded"]]:
+) -> tuple[CitySector, Scaling]:
     """Log unit costs at which the observed output is what cities buy (CH Lemma 1, item 2).
 
     Units of goods: the geometric mean over producing cities is one in every traded sector.
@@ -230,7 +230,7 @@ def _unit_costs(
     log_cost = -scaling.potential.T / geography.elasticity
     log_cost = log_cost - jnp.where(sells, log_cost, 0.0).sum(0) / sells.sum(0)
     local = observed.log_local_price - geography.log_own_cost
-    return geography.replace(local, jnp.where(sells, log_cost, 0.0)), scaling.error
+    return geography.replace(local, jnp.where(sells, log_cost, 0.0)), scaling
 
 
 def _productivity_and_rent(
@@ -269,15 +269,16 @@ def _amenity(observed: _Observed, log_price: CitySector, location_elasticity: Sc
     return amenity * mean_consumption / welfare(amenity, masked_log(consumption), location_elasticity)
 
 
-def _check_scaling(economy: Economy, errors: Float[Array, " traded"]) -> Economy:
-    if isinstance(errors, jax.core.Tracer):
-        return eqx.error_if(economy, ~(errors < ACCEPTED).all(), "inversion did not find unit costs")
-    found = np.nan_to_num(np.asarray(errors), nan=np.inf)
-    if not (found < ACCEPTED).all():
-        worst = int(found.argmax())
+def _check_scaling(economy: Economy, scaling: Scaling) -> Economy:
+    if isinstance(scaling.error, jax.core.Tracer):
+        return eqx.error_if(economy, ~(scaling.error < ACCEPTED).all(), "inversion did not find unit costs")
+    errors = np.nan_to_num(np.asarray(scaling.error), nan=np.inf)
+    if not (errors < ACCEPTED).all():
+        sector = int(errors.argmax())
         raise ConvergenceError(
-            f"inversion did not find unit costs in sector {economy.labels.sector[economy.traded[worst]]}: supply and "
-            f"demand differ by {found[worst]:.1e} in logs. Check its trade costs and employment"
+            f"inversion did not find unit costs in sector {economy.labels.sector[economy.traded[sector]]}: what "
+            f"{economy.labels.city[int(scaling.worst[sector])]} sells differs from what it produces by "
+            f"{errors[sector]:.1e} in logs. Check trade costs to and from that city, and its employment in the sector"
         )
     return economy
 
@@ -287,6 +288,8 @@ def validate(
 ) -> Sequence[str]:
     """Everything that keeps `data` from being inverted, in words; empty if nothing does."""
     try:
+        check_parameter("housing_share", housing_share)
+        check_parameter("minimum_consumption_share", minimum_consumption_share or 0.0)
         check_data(data)
         build_accounts(data, housing_share=housing_share, minimum_consumption_share=minimum_consumption_share)
     except DataError as error:

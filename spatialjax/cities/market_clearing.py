@@ -35,7 +35,10 @@ class System(eqx.Module):
             economy,
             income,
             mobility,
-            LabourTechnology.of(economy.fundamental_productivity, economy.occupation_substitution),
+            LabourTechnology.of(
+                jnp.where(economy.amenity[:, :, None] > 0, economy.fundamental_productivity, 0.0),
+                economy.occupation_substitution,
+            ),
             Geography.of(economy.log_iceberg_cost, economy.trade_elasticity, economy.traded),
         )
 
@@ -58,13 +61,18 @@ class Markets(eqx.Module):
     desired_log_employment: CityOccupation
 
 
+ABSENT = 1e-100
+"""Workers that a spillover sees where there are none: too few to count in any sum."""
 SMALLEST_INCOME = 1e-6
 """Fraction of mean income at which the domain of log consumption is guarded on the way to a solution."""
 
 
 def checked_shift(spillover, employment: CityOccupation, full: tuple[int, ...]) -> CityOccupationSector:
-    """A spillover's shift of log productivity, its shape checked."""
-    shift = spillover(employment)
+    """A spillover's shift of log productivity, its shape checked.
+
+    Absent cells are shown as `ABSENT` workers, so that logarithms and their derivatives stay finite.
+    """
+    shift = spillover(jnp.where(employment > 0, employment, ABSENT))
     if shift.ndim != 3 or any(s not in (1, f) for s, f in zip(shift.shape, full, strict=True)):
         raise ModelError(
             f"spillover {type(spillover).__name__} returned shape {shift.shape}; it must return a shift of log "
@@ -144,7 +152,8 @@ def excess(state: State, system: System) -> State:
     markets = clear_markets(state, system)
     lives = economy.amenity > 0
     numeraire = jnp.log(economy.wage_bill) - jnp.log(markets.labour_demand.sum())
-    log_wage = masked_log(markets.labour_demand) + numeraire - state.log_employment
+    # Workers without employers have no wage: minus infinity, which no solve takes for a solution.
+    log_wage = jnp.log(jnp.where(lives, markets.labour_demand, 1.0)) + numeraire - state.log_employment
     spending = (markets.income * markets.employment).sum(1)
     inputs = economy.input_links.demand(markets.gross_output, economy.value_added_share)
     demand = economy.consumption_share * spending[:, None] + inputs

@@ -17,15 +17,16 @@ def occupation_share(result: xr.Dataset) -> xr.DataArray:
 
 
 def log_premium(result: xr.Dataset) -> xr.DataArray:
-    """Log wage of the first occupation over that of the second (CH section 2)."""
-    wage = result["wage"]
+    """Log wage of the first occupation over that of the second (CH section 2); NaN where one is absent."""
+    wage = result["wage"].where(result["wage"] > 0)
     return np.log(wage.isel(occupation=0)) - np.log(wage.isel(occupation=1))
 
 
 def correlation(x: xr.DataArray, y: xr.DataArray, weight: xr.DataArray | None = None) -> float:
-    """Correlation over cities, unweighted or weighted."""
-    weights = None if weight is None else weight.values
-    covariance = np.cov(x.values, y.values, aweights=weights)
+    """Correlation over the cities where both are known, unweighted or weighted."""
+    known = np.isfinite(x.values) & np.isfinite(y.values)
+    weights = None if weight is None else weight.values[known]
+    covariance = np.cov(x.values[known], y.values[known], aweights=weights)
     return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
 
 

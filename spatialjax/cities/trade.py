@@ -91,7 +91,7 @@ class Geography(eqx.Module):
         log_iceberg_cost = jax.lax.optimization_barrier(log_iceberg_cost)
         elasticity = trade_elasticity if trade_elasticity.ndim == 0 else trade_elasticity[_index(traded)]
         log_cost = log_iceberg_cost[_index(traded)]
-        shipped = jnp.isfinite(log_cost)
+        shipped = log_cost != jnp.inf
         log_strength = -elasticity[..., None, None] * jnp.where(shipped, log_cost, 0.0)
         best = jnp.where(shipped, log_strength, -jnp.inf).max(2)
         best = jax.lax.stop_gradient(jnp.where(jnp.isfinite(best), best, 0.0))
@@ -140,7 +140,7 @@ def trade(
     """
     strength, cheapest = geography.seller_strength(log_unit_cost, operating)
     access = geography.kernel.apply(strength)
-    log_traded_price = cheapest - (masked_log(access) + geography.log_access) / geography.elasticity
+    log_traded_price = cheapest - (masked_log(access, -jnp.inf) + geography.log_access) / geography.elasticity
     demand = masked_divide(geography.select(expenditure), access, access > 0)
     traded_output = strength * geography.kernel.apply_transpose(demand)
     log_price = geography.replace(log_unit_cost + geography.log_own_cost, log_traded_price)

@@ -23,7 +23,7 @@ def wedge(economy: Economy, equilibrium: Equilibrium) -> CityOccupation:
         return jnp.broadcast_to(productivity_shift(economy, employment), wage_bill.shape)
 
     _, pull = jax.vjp(shift, equilibrium.employment)
-    return pull(wage_bill)[0]
+    return jnp.where(equilibrium.employment > 0, pull(wage_bill)[0], 0.0)
 
 
 def social_value_ratio(wedges: CityOccupation, equilibrium: Equilibrium) -> ByOccupation:

@@ -109,10 +109,12 @@ def values(data: xr.Dataset, name: str) -> Array:
 
 def city_names(data: xr.Dataset) -> list[str]:
     """Names of cities for messages: `title` where the data have it, else the code."""
-    names = data["title"] if "title" in data and data["title"].dims == ("city",) else data["city"]
-    return [str(name) for name in names.values]
+    for name in ("title", "city"):
+        if name in data and data[name].dims == ("city",):
+            return [str(label) for label in data[name].values]
+    return [str(n) for n in range(data.sizes["city"])]
 
 
 def source_of(data: xr.Dataset) -> str:
     """Where a data set came from, for messages."""
-    return str(data.encoding.get("source") or "data")
+    return str(getattr(data, "encoding", {}).get("source") or "data")

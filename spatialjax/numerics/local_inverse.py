@@ -4,7 +4,8 @@ A spatial equilibrium has strong loops inside a place (more workers, higher prod
 more workers) and many weak ties between places. The Jacobian with the ties held fixed is
 block-diagonal; its blocks come from one Jacobian-vector product per variable of a place, for all
 places at once. Sums over all places that remain in the map (a national dividend, a numeraire) would
-leak into the blocks: random signs by place average them out.
+leak into the blocks: random signs by place average them out. The inverse is taken in single precision:
+it is a preconditioner, and residuals are not.
 """
 
 from collections.abc import Callable

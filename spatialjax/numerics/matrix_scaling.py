@@ -26,10 +26,14 @@ MAX_CG_STEPS = 300
 
 
 class Scaling(eqx.Module):
-    """`potential` (seller), 0 for sellers that earn nothing; `error` in logs; `steps` of Newton."""
+    """Potentials of sellers, 0 for those that earn nothing.
+
+    `error` is the largest, in logs, and `worst` the seller where it is; `steps` are those of Newton's method.
+    """
 
     potential: Float[Array, " seller"]
     error: Float[Array, ""]
+    worst: Int[Array, ""]
     steps: Int[Array, ""]
 
 
@@ -48,8 +52,8 @@ def scale_matrix(
     Spending and earnings must have equal sums, and `kernel` must connect them.
     """
     active = earnings > 0
-    potential, (error, steps) = _potential(kernel, spending, earnings)
-    return Scaling(jnp.where(active, potential, 0.0), error, steps)
+    potential, (error, worst, steps) = _potential(kernel, spending, earnings)
+    return Scaling(jnp.where(active, potential, 0.0), error, worst, steps)
 
 
 @eqx.filter_custom_jvp
@@ -82,7 +86,8 @@ def _potential(kernel, spending, earnings):
     error = largest(error_at(potential))
     first = _Carry(potential, error, jnp.full_like(error, jnp.inf), jnp.zeros((), int))
     last = jax.lax.while_loop(unfinished, newton, first)
-    return last.potential, (last.error, last.steps)
+    worst = jnp.argmax(jnp.abs(error_at(last.potential)))
+    return last.potential, (last.error, worst, last.steps)
 
 
 @_potential.def_jvp

@@ -1,10 +1,10 @@
 """The one solver: a root of a system over places, with implicit derivatives.
 
 Far from the solution, plain damped sweeps; near it, rounds of Anderson acceleration around an exact
-local Newton step (see `local_inverse`), in a trust region; a round that fails is followed by one around
-damped sweeps. All of it is jitted in one piece. Derivatives of the root, of any order and in both
-modes, come from the implicit function theorem with a preconditioned Krylov solve, never from the
-iterations.
+local Newton step (see `local_inverse`), in a trust region. A round that fails changes the kind of the
+next, to rounds around damped sweeps and back. All of it is jitted in one piece. Derivatives of the
+root, of any order and in both modes, come from the implicit function theorem with a preconditioned
+Krylov solve, never from the iterations.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,6 @@ class Root(eqx.Module):
     state: PyTree
     residual: PyTree
     evaluations: Int[Array, ""]
-    rounds: Int[Array, ""]
     status: Status
 
 
@@ -97,10 +96,10 @@ def find_root(
     """
     initial = jax.tree.map(jax.lax.stop_gradient, initial)
     limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
-    packed, (packed_residual, evaluations, rounds, status) = _root(
+    packed, (packed_residual, evaluations, status) = _root(
         args, initial, relaxation, limits, residual=residual, localise=localise
     )
-    return Root(unpack(packed, initial), unpack(packed_residual, initial), evaluations, rounds, status)
+    return Root(unpack(packed, initial), unpack(packed_residual, initial), evaluations, status)
 
 
 @eqx.filter_custom_jvp
@@ -167,7 +166,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         ),
     )
     best = search.best
-    return best.state, (best.residual, search.evaluations, search.rounds, status)
+    return best.state, (best.residual, search.evaluations, status)
 
 
 class _Approach(NamedTuple):

@@ -25,7 +25,9 @@ class DataSection(_Section):
 class ModelSection(_Section):
     """Elasticities and calibration choices (CH sections 4.2 to 4.4)."""
 
-    trade_elasticity: float = Field(10.0, gt=0, description="theta")
+    trade_elasticity: Annotated[float, Field(gt=0)] | tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        10.0, description="theta, a number or one by sector"
+    )
     location_elasticity: float = Field(2.02, gt=1, description="nu")
     occupation_substitution: float = Field(2.0, gt=0, description="epsilon; not 1")
     housing_share: float = Field(0.2, gt=0, lt=1, description="consumption share of the land-using sector")
@@ -95,7 +97,9 @@ class RunConfig(_Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     spillover: SpilloverSection = OccupationSpilloverSection()
-    counterfactual: dict[str, CounterfactualSection] = Field(default_factory=dict)
+    counterfactual: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], CounterfactualSection] = Field(
+        default_factory=dict
+    )
     solver: SolverSection = SolverSection()
     stability: StabilitySection = StabilitySection()
     output: OutputSection = OutputSection()
@@ -112,9 +116,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         tree = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: not a text file; a configuration is TOML (data files are checked by `spatialjax validate`)"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    for override in overrides:
+    for override in sorted(overrides, key=_sets_no_kind):  # another kind has other keys: it comes first
         _apply(tree, override)
     try:
         config = RunConfig.model_validate(tree)
@@ -132,15 +140,23 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: must have the form section.key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
         value = text.strip()
-    if parts[-1] == "kind":  # another kind has other keys
-        parts, value = parts[:-1], {"kind": value}
+        if value[:1] in "[{\"'":
+            raise ConfigError(
+                f"--set {override}: {value} is not a TOML value (is a number like .3 not 0.3?)"
+            ) from error
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
             raise ConfigError(f"--set {override}: {part} is a value, not a section")
+    if parts[-1] == "kind" and tree.get("kind") != value:
+        tree.clear()
     tree[parts[-1]] = value
+
+
+def _sets_no_kind(override: str) -> bool:
+    return not override.partition("=")[0].strip().endswith(".kind")
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -15,10 +15,9 @@ import pandas as pd
 import tomli_w
 import xarray as xr
 
-from spatialjax.cities.accounts import Accounts, build_accounts
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, evaluate_at, solve
-from spatialjax.cities.inversion import economy_from_accounts
+from spatialjax.cities.inversion import invert
 from spatialjax.cities.stability import Equilibria, Stability, find_equilibria, stability
 from spatialjax.cities.wedge import wedge
 from spatialjax.data.checks import check_data
@@ -85,8 +84,8 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
         check_data(data)
         reporter.say(describe_sizes(data))
     with stage("inverting the model"):
-        accounts, economy = _invert(data, config)
-        for mended in accounts.mended:
+        economy = _invert(data, config)
+        for mended in economy.mended:
             reporter.say(
                 f"value-added share of {mended.sector} lowered from {mended.value_added_share_in_data:.4f} to "
                 f"{mended.value_added_share:.4f} (implied consumption share {mended.consumption_share_implied:.4f})"
@@ -97,6 +96,7 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
     with stage("solving the equilibrium and its wedges"):
         equilibrium = _solve(economy, config)
         baseline = _labelled(equilibrium, economy, data)
+        files = [_write_config(target, config), write_dataset(target / "equilibrium.nc", baseline)]
         reporter.say(_describe(equilibrium))
     counterfactuals = {}
     for name, section in config.counterfactual.items():
@@ -104,10 +104,11 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
             changed = _apply(economy, section)
             solution = _solve(changed, config, initial=equilibrium)
             counterfactuals[name] = _labelled(solution, changed, data)
+            files.append(write_dataset(target / f"counterfactual_{name}.nc", counterfactuals[name]))
             reporter.say(_describe(solution))
     diagnostics: dict[str, Any] = {
         "data_are_an_equilibrium": {k: float(v) for k, v in proof.by_block().items()},
-        "mended_sectors": [vars(m) for m in accounts.mended],
+        "mended_sectors": [vars(m) for m in economy.mended],
     }
     if config.stability.eigenvalues:
         with stage("computing stability"):
@@ -123,8 +124,8 @@ def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter 
             reporter.say(f"distinct equilibria found: {len(found.equilibria)}")
     published = config.data.source in EMBEDDED
     figures = figures_table(headline_figures(baseline, counterfactuals, published=published))
-    with stage("writing results"):
-        files = _write(target, config, baseline, counterfactuals, figures, economy, accounts)
+    with stage("writing tables"):
+        files += _write_tables(target, figures, city_table(baseline, counterfactuals), sector_table(baseline, economy))
     if config.output.figures:
         with stage("drawing figures"):
             files += _draw(target, data, baseline, counterfactuals)
@@ -147,19 +148,19 @@ def _timed(reporter: Reporter, name: str, seconds: dict[str, float]) -> Iterator
     seconds[name] = round(time.perf_counter() - start, 3)
 
 
-def _invert(data: xr.Dataset, config: RunConfig) -> tuple[Accounts, Economy]:
+def _invert(data: xr.Dataset, config: RunConfig) -> Economy:
     model = config.model
-    minimum = None if model.minimum_consumption_share == "refuse" else model.minimum_consumption_share
-    accounts = build_accounts(data, housing_share=model.housing_share, minimum_consumption_share=minimum)
-    economy = economy_from_accounts(
+    minimum = model.minimum_consumption_share
+    economy = invert(
         data,
-        accounts,
         trade_elasticity=model.trade_elasticity,
         location_elasticity=model.location_elasticity,
         occupation_substitution=model.occupation_substitution,
+        housing_share=model.housing_share,
+        minimum_consumption_share=None if isinstance(minimum, str) else minimum,
         spillover=config.spillover.build(),
     )
-    return accounts, jax.block_until_ready(economy)
+    return jax.block_until_ready(economy)
 
 
 def _solve(economy: Economy, config: RunConfig, initial: Equilibrium | None = None) -> Equilibrium:
@@ -239,23 +240,16 @@ def _search_summary(found: Equilibria, baseline: Equilibrium) -> dict[str, Any]:
     }
 
 
-def _write(
-    folder: Path,
-    config: RunConfig,
-    baseline: xr.Dataset,
-    counterfactuals: dict[str, xr.Dataset],
-    figures: pd.DataFrame,
-    economy: Economy,
-    accounts: Accounts,
-) -> list[Path]:
+def _write_config(folder: Path, config: RunConfig) -> Path:
     resolved = config.model_dump(mode="json", exclude_none=True)
+    return write(folder / "config.toml", lambda path: path.write_text(tomli_w.dumps(resolved)))
+
+
+def _write_tables(folder: Path, figures: pd.DataFrame, cities: pd.DataFrame, sectors: pd.DataFrame) -> list[Path]:
     return [
-        write(folder / "config.toml", lambda p: p.write_text(tomli_w.dumps(resolved))),
-        write_dataset(folder / "equilibrium.nc", baseline),
-        *(write_dataset(folder / f"counterfactual_{name}.nc", result) for name, result in counterfactuals.items()),
-        write(folder / "summary.csv", lambda p: figures.to_csv(p, index=False)),
-        write(folder / "cities.csv", lambda p: city_table(baseline, counterfactuals).to_csv(p)),
-        write(folder / "sectors.csv", lambda p: sector_table(baseline, economy, accounts).to_csv(p)),
+        write(folder / "summary.csv", lambda path: figures.to_csv(path, index=False)),
+        write(folder / "cities.csv", cities.to_csv),
+        write(folder / "sectors.csv", sectors.to_csv),
     ]
 
 

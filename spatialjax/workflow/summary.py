@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spatialjax.cities.accounts import Accounts
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.outcomes import (
     city_size,
@@ -134,7 +133,7 @@ def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> 
     return table
 
 
-def sector_table(baseline: xr.Dataset, economy: Economy, accounts: Accounts) -> pd.DataFrame:
+def sector_table(baseline: xr.Dataset, economy: Economy) -> pd.DataFrame:
     """One row a sector: size, composition, shares, and what the calibration changed."""
     table = pd.DataFrame(index=pd.Index(baseline["sector"].values, name="sector"))
     by_sector = baseline["employment_by_sector"]
@@ -149,7 +148,7 @@ def sector_table(baseline: xr.Dataset, economy: Economy, accounts: Accounts) -> 
     share = np.asarray(economy.value_added_share)
     table["value_added_share"] = (share * output.values).sum(0) / output.values.sum(0)
     table["consumption_share"] = np.asarray(economy.consumption_share)
-    mended = {m.sector: m.value_added_share_in_data for m in accounts.mended}
+    mended = {m.sector: m.value_added_share_in_data for m in economy.mended}
     table["value_added_share_before_mending"] = [mended.get(str(s), np.nan) for s in table.index]
     quotient = location_quotient(baseline).where(city_size(baseline) > 0)
     leading = quotient.argmax("city").values
