@@ -2,6 +2,7 @@
 
 from spatialjax import errors
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
+from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve, solve_with
 from spatialjax.cities.flows import expenditure_share
@@ -9,7 +10,18 @@ from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, land
 from spatialjax.cities.input_links import CityInputMix, InputLinks, NationalInputMix
 from spatialjax.cities.inversion import invert, validate
 from spatialjax.cities.location import FixedEmployment, FreeMobility, Mobility
-from spatialjax.cities.spillovers import NoSpillover, OccupationSpillover
+from spatialjax.cities.objectives import EqualGains, MaxMin, Objective, ParetoWeights, WelfareReference
+from spatialjax.cities.optimal_policy import OptimalPolicy
+from spatialjax.cities.planner import Optimum, optimum, policy_effect
+from spatialjax.cities.policies import FlatTax, PhasedOutPayment, ScaledPolicy, Transfers, net_transfer
+from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
+from spatialjax.cities.spillovers import (
+    IndustrySpillover,
+    NoAmenitySpillover,
+    NoSpillover,
+    OccupationAmenitySpillover,
+    OccupationSpillover,
+)
 from spatialjax.cities.stability import Equilibria, Stability, find_equilibria, stability
 from spatialjax.cities.state import State
 from spatialjax.cities.wedge import social_value_ratio, wedge
@@ -19,27 +31,46 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Accounts",
+    "AdditiveAmenities",
+    "Certificate",
     "CityInputMix",
     "Economy",
+    "EqualGains",
     "Equilibria",
     "Equilibrium",
     "EquilibriumStatus",
     "FixedEmployment",
+    "FlatTax",
     "FreeMobility",
     "IncomeRule",
     "IncomeState",
+    "IndustrySpillover",
     "InputLinks",
     "Labels",
     "LaissezFaire",
+    "MaxMin",
     "MendedSector",
     "Mobility",
+    "MultiplicativeAmenities",
     "NationalInputMix",
+    "NoAmenitySpillover",
     "NoSpillover",
+    "Objective",
+    "OccupationAmenitySpillover",
     "OccupationSpillover",
+    "OptimalPolicy",
+    "Optimum",
+    "ParetoWeights",
+    "PhasedOutPayment",
+    "Preferences",
     "Residuals",
+    "ScaledPolicy",
     "Stability",
     "State",
+    "Transfers",
+    "WelfareReference",
     "build_accounts",
+    "certify",
     "errors",
     "evaluate_at",
     "expenditure_share",
@@ -47,6 +78,9 @@ __all__ = [
     "invert",
     "land_dividend",
     "load_data",
+    "net_transfer",
+    "optimum",
+    "policy_effect",
     "social_value_ratio",
     "solve",
     "solve_with",

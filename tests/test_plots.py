@@ -12,7 +12,7 @@ from matplotlib.path import Path as Polygon
 import spatialjax as sj
 from spatialjax.errors import ModelError
 from spatialjax.plots import city_map, save_figure, share_against_premium, style, wedge_difference
-from spatialjax.plots.fit import fit_line
+from spatialjax.plots.fit import fit_polynomial
 from spatialjax.plots.labels import describe
 from spatialjax.plots.maps import MAP_EXTENT
 from spatialjax.plots.projection import (
@@ -195,7 +195,7 @@ def test_equirectangular_across_the_antimeridian():
 def test_fit_with_whole_weights_is_the_fit_of_repeated_points():
     rng = np.random.default_rng(2)
     x, y, weights = rng.normal(size=20), rng.normal(size=20), rng.integers(1, 9, 20)
-    fit = fit_line(x, y, weights.astype(float))
+    fit = fit_polynomial(x, y, weights.astype(float))
     repeated_x, repeated_y = np.repeat(x, weights), np.repeat(y, weights)
     assert (fit.slope, fit.intercept) == pytest.approx(np.polyfit(repeated_x, repeated_y, 1))
     assert fit.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
@@ -203,7 +203,7 @@ def test_fit_with_whole_weights_is_the_fit_of_repeated_points():
 
 
 def test_fit_through_one_abscissa_has_no_slope():
-    assert np.isnan(fit_line(np.ones(3), np.arange(3.0), np.ones(3)).slope)
+    assert np.isnan(fit_polynomial(np.ones(3), np.arange(3.0), np.ones(3)).slope)
 
 
 def test_marker_areas_are_proportional():
@@ -417,7 +417,7 @@ def test_wedge_difference_in_thousands():
     assert left.get_title(loc="left") == "correlation 1.00 (1.00 weighted)"
     size = np.log(employment.sum("occupation").values)
     weights = employment.sum("occupation").values
-    expected = fit_line(size, gap.values, weights)
+    expected = fit_polynomial(size, gap.values, weights)
     text = f"correlation {expected.correlation:.2f} ({expected.weighted_correlation:.2f} weighted)"
     assert right.get_title(loc="left") == text.replace("-", MINUS)
     assert left.get_xlabel() == "skilled share of employment"

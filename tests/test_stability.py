@@ -9,7 +9,8 @@ from economies import one_sector_economy, random_economy
 
 import spatialjax as sj
 from spatialjax.cities.equilibrium import solve_with
-from spatialjax.cities.location import FixedEmployment, log_location_share
+from spatialjax.cities.location import FixedEmployment
+from spatialjax.cities.preferences import log_attraction, log_location_share
 from spatialjax.numerics.arnoldi import arnoldi, eigenvalues
 
 
@@ -40,8 +41,10 @@ def reduced_derivative(economy, found):
             initial=found,
             tolerance=1e-12,
         )
-        share = log_location_share(economy.amenity, jnp.log(held.consumption), economy.location_elasticity)
-        return np.asarray(share).ravel()
+        attraction = log_attraction(
+            economy.preferences, economy.amenity, held.consumption, economy.location_elasticity
+        )
+        return np.asarray(log_location_share(attraction)).ravel()
 
     at, h = jnp.log(found.employment).ravel(), 1e-5
     steps = np.eye(at.size)

@@ -3,6 +3,7 @@
 Plain NumPy: these numbers depend on the data and two calibration choices only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +30,9 @@ class Accounts:
     """Who earns, spends and produces what, in dollars a year; consistent with every adding-up identity.
 
     `wage` (city, occupation), `employment` (city, occupation, sector), `input_mix` (input, sector),
-    `consumption_share` (sector), `value_added_share`, `land_share`, `gross_output`, `expenditure` (city,
-    sector), `income` (city, occupation): wage plus land dividend.
+    `consumption_share` (sector), or (occupation, sector) where housing shares differ by occupation,
+    `value_added_share`, `land_share`, `gross_output`, `expenditure` (city, sector), `income` (city,
+    occupation): wage plus land dividend.
     """
 
     wage: Array
@@ -86,31 +88,34 @@ class _Inputs:
 def build_accounts(
     data: xr.Dataset,
     *,
-    housing_share: float = 0.2,
+    housing_share: float | Sequence[float] = 0.2,
     minimum_consumption_share: float | None = 0.001,
 ) -> Accounts:
     """Accounts that the data imply.
 
     **Arguments:**
 
-    - `housing_share`: consumption share of the land-using sector.
+    - `housing_share`: consumption share of the land-using sector, a number or one by occupation.
     - `minimum_consumption_share`: a sector with a smaller implied consumption share is raised to it by
       lowering its value-added share at an unchanged input mix; `None` refuses such data instead.
 
     **Raises:** `DataError` naming every city and sector for which there are no such accounts.
     """
     inputs, source = _Inputs.of(data), source_of(data)
-    output, consumption, mended = _national(inputs, housing_share, minimum_consumption_share, source)
+    aggregate_share = _aggregate_housing_share(inputs, housing_share, source)
+    output, consumption, mended = _national(inputs, aggregate_share, minimum_consumption_share, source)
     national = inputs.wage_bill.sum(0)
     value_added_share = np.where(
         np.arange(output.size) == inputs.land_sector, inputs.value_added_share, national / output
     )
 
     income = inputs.wage + _land_dividend(inputs, output)
-    spending = np.einsum("nk,nkj->n", income, inputs.employment)
-    gross_output = _local_output(inputs, value_added_share, consumption, spending)
+    if np.ndim(housing_share):
+        consumption = _shares_by_occupation(consumption, np.asarray(housing_share), inputs.land_sector)
+    demand = _final_demand(inputs, consumption, income)
+    gross_output = _local_output(inputs, value_added_share, demand)
     local_share, land_share = _local_shares(inputs, value_added_share, gross_output)
-    expenditure = consumption * spending[:, None] + ((1 - local_share) * gross_output) @ inputs.input_mix.T
+    expenditure = demand + ((1 - local_share) * gross_output) @ inputs.input_mix.T
 
     problems = [
         *_share_problems(inputs, local_share, land_share),
@@ -218,7 +223,31 @@ def _land_dividend(inputs: _Inputs, output: Array) -> Array:
     return wage_bill / wage_bill.sum() * _land_income(inputs, output) / employment.sum(0)
 
 
-def _local_output(inputs: _Inputs, value_added_share: Array, consumption: Array, spending: Array) -> Array:
+def _aggregate_housing_share(inputs: _Inputs, housing_share: float | Sequence[float], source: str) -> float:
+    """Housing's share in all consumption: occupations spend in proportion to their wage bills."""
+    if not np.ndim(housing_share):
+        return float(housing_share)  # type: ignore[arg-type]
+    occupations = inputs.wage.shape[1]
+    if np.shape(housing_share) != (occupations,):
+        raise DataError(source, [f"housing_share has {np.size(housing_share)} values for {occupations} occupations"])
+    wage_bill = np.einsum("nk,nkj->k", inputs.wage, inputs.employment)
+    return float(np.asarray(housing_share) @ wage_bill / wage_bill.sum())
+
+
+def _shares_by_occupation(consumption: Array, housing_share: Array, land: int) -> Array:
+    """Consumption shares (occupation, sector): housing as given, the others in proportion (CH section 7.4)."""
+    shares = np.outer((1 - housing_share) / (1 - consumption[land]), consumption)
+    shares[:, land] = housing_share
+    return shares
+
+
+def _final_demand(inputs: _Inputs, consumption: Array, income: Array) -> Array:
+    """Consumers' spending by city and sector."""
+    spending = income * inputs.employment.sum(2)
+    return spending @ np.broadcast_to(consumption, (spending.shape[1], consumption.shape[-1]))
+
+
+def _local_output(inputs: _Inputs, value_added_share: Array, final_demand: Array) -> Array:
     """Y[n, j]: wage bills over value-added shares in traded sectors; local demand in the others.
 
     In a non-traded sector without land the input share is city-specific: spending on inputs is output
@@ -232,7 +261,7 @@ def _local_output(inputs: _Inputs, value_added_share: Array, consumption: Array,
     intercept = np.where(uses_land, 0.0, -wage_bill[:, local])
     spent_on_inputs = np.where(inputs.traded, (1 - value_added_share) * output, 0.0)
     spent_on_inputs[:, local] = intercept
-    demand = consumption[local] * spending[:, None] + spent_on_inputs @ mix[local].T
+    demand = final_demand[:, local] + spent_on_inputs @ mix[local].T
     within = np.eye(local.size) - mix[np.ix_(local, local)] * slope
     output[:, local] = np.linalg.solve(within, demand.T).T
     return output

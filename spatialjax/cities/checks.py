@@ -91,8 +91,14 @@ def _shape_problems(economy: Economy):
         wanted = tuple(sizes[axis] for axis in axes)
         if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
             yield f"{name} must be an array, found {type(leaf).__name__}: write jnp.asarray({leaf})"
-        elif leaf.shape != wanted and not (name == "trade_elasticity" and leaf.shape == ()):
+        elif leaf.shape != wanted and leaf.shape not in _other_shapes(name, sizes):
             yield f"{name} has shape {leaf.shape}, but must have {wanted} ({', '.join(axes) or 'a number'})"
+
+
+def _other_shapes(name: str, sizes: dict[str, int]) -> list[tuple[int, ...]]:
+    """Shapes that a leaf may have besides that of `AXES`."""
+    others = {"trade_elasticity": [()], "consumption_share": [(sizes["occupation"], sizes["sector"])]}
+    return others.get(name, [])
 
 
 AXES = {
@@ -119,8 +125,12 @@ def _place(economy: Economy, name: str, where: tuple[int, ...]) -> str:
 def _share_problems(economy: Economy):
     yield from _mix_problems(economy)
     shares = economy.consumption_share
-    if _concrete(shares) and abs(total := float(np.asarray(shares).sum()) - 1) > SHARE_TOLERANCE:
-        yield f"consumption_share must sum to 1, found {1 + total:.8f}"
+    if not _concrete(shares):
+        return
+    totals = np.atleast_2d(shares).sum(1)
+    for k in np.flatnonzero(np.abs(totals - 1) > SHARE_TOLERANCE):
+        whose = f" for {economy.labels.occupation[k]}" if np.ndim(shares) == 2 else ""
+        yield f"consumption_share must sum to 1{whose}, found {totals[k]:.8f}"
 
 
 def _mix_problems(economy: Economy):

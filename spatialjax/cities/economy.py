@@ -7,11 +7,12 @@ from jaxtyping import Array, Float
 
 from spatialjax.cities.accounts import MendedSector
 from spatialjax.cities.input_links import InputLinks
+from spatialjax.cities.preferences import MultiplicativeAmenities, Preferences
+from spatialjax.cities.spillovers import NoAmenitySpillover
 from spatialjax.cities.state import State
 from spatialjax.typing import (
     ByCity,
     ByOccupation,
-    BySector,
     CityOccupation,
     CityOccupationSector,
     CitySector,
@@ -40,7 +41,7 @@ class Economy(eqx.Module):
     - `amenity`: A; 0 where an occupation does not live in a city.
     - `trade_elasticity`: theta, a scalar or by sector. `location_elasticity`: nu > 1.
       `occupation_substitution`: epsilon, not 1.
-    - `consumption_share`: alpha, sums to 1.
+    - `consumption_share`: alpha, by sector, or by occupation and sector; sums to 1 over sectors.
     - `value_added_share`: gamma. `land_share`: share of land in value added, beta.
     - `input_links`: how a sector's inputs are mixed ([`NationalInputMix`][], [`CityInputMix`][]).
     - `log_iceberg_cost`: log kappa[sector, city, origin]; infinite where there is no trade.
@@ -51,6 +52,10 @@ class Economy(eqx.Module):
       its data); it has no influence on the solution but the choice among several.
     - `traded`: positions of the traded sectors; the others buy from their own city alone.
     - `labels`: names for messages.
+    - `preferences`: how consumption and amenities make utility ([`MultiplicativeAmenities`][],
+      [`AdditiveAmenities`][]).
+    - `amenity_spillover`: callable module, employment (city, occupation) in workers -> shift of log amenity
+      (city, occupation); a city's amenities may depend on its own workers only.
     - `mended`: sectors whose value-added share calibration changed (see [`build_accounts`][]).
     """
 
@@ -60,7 +65,7 @@ class Economy(eqx.Module):
     trade_elasticity: Float[Array, "*sector"]
     location_elasticity: Scalar
     occupation_substitution: Scalar
-    consumption_share: BySector
+    consumption_share: Float[Array, "*occupation sector"]
     value_added_share: CitySector
     land_share: CitySector
     input_links: InputLinks
@@ -72,3 +77,5 @@ class Economy(eqx.Module):
     traded: tuple[int, ...] = eqx.field(static=True)
     labels: Labels
     mended: tuple[MendedSector, ...] = eqx.field(static=True, default=())
+    preferences: Preferences = MultiplicativeAmenities()
+    amenity_spillover: Any = NoAmenitySpillover()

@@ -10,9 +10,11 @@ import xarray as xr
 from jaxtyping import Array, Int
 
 from spatialjax.cities.checks import check_economy, check_start
+from spatialjax.cities.consumption import by_occupation
 from spatialjax.cities.economy import Economy
-from spatialjax.cities.income import IncomeRule, LaissezFaire
-from spatialjax.cities.location import FreeMobility, Mobility, welfare
+from spatialjax.cities.externalities import effective_amenity
+from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire
+from spatialjax.cities.location import FreeMobility, Mobility
 from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, find_equilibrium
 from spatialjax.cities.state import State
 from spatialjax.errors import ConvergenceError, PrecisionError
@@ -24,6 +26,7 @@ from spatialjax.typing import (
     CityOccupation,
     CityOccupationSector,
     CitySector,
+    PriceIndex,
     Scalar,
 )
 
@@ -84,7 +87,8 @@ class Equilibrium(eqx.Module):
 
     Prices are relative to the units in which inversion measures goods: the geometric mean of
     `unit_cost` over producing cities is one in the data. `unit_cost` is infinite where nothing is
-    produced. `consumption` is real, per worker; `welfare` is expected utility in the same units.
+    produced. `price_index` is by city, or by city and occupation where occupations consume different
+    baskets. `consumption` is real, per worker; `welfare` is expected utility in the same units.
     `employment_by_sector` sums to `employment`. `status` says whether this is an equilibrium.
     """
 
@@ -95,7 +99,7 @@ class Equilibrium(eqx.Module):
     unit_cost: CitySector
     expenditure: CitySector
     gross_output: CitySector
-    price_index: ByCity
+    price_index: PriceIndex
     rent: ByCity
     land_income: ByCity
     productivity: CityOccupationSector
@@ -210,10 +214,9 @@ def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equili
     markets = clear_markets(state, system)
     lives = economy.amenity > 0
     income = jnp.where(lives, markets.income, 0.0)
-    consumption = income / markets.price_index[:, None]
+    consumption = income / by_occupation(markets.price_index)
     residuals = _residuals(root.residual, markets)
     operating = system.technology.operating
-    log_consumption = masked_log(consumption)
     return Equilibrium(
         wage=jnp.where(lives, markets.wage, 0.0),
         employment=markets.employment,
@@ -228,10 +231,22 @@ def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equili
         productivity=economy.fundamental_productivity * jnp.exp(markets.log_productivity_shift),
         income=income,
         consumption=consumption,
-        welfare=welfare(economy.amenity, log_consumption, economy.location_elasticity),
+        welfare=economy.preferences.welfare(markets.attraction, economy.location_elasticity),
         residuals=residuals,
         evaluations=root.evaluations,
         status=_status(root.status, residuals.budget < budget_tolerance, jnp.all((income > 0) | ~lives)),
+    )
+
+
+def income_state(economy: Economy, equilibrium: Equilibrium) -> IncomeState:
+    """What an income rule sees at an equilibrium."""
+    return IncomeState(
+        wage=equilibrium.wage,
+        employment=equilibrium.employment,
+        employment_by_sector=equilibrium.employment_by_sector,
+        price_index=equilibrium.price_index,
+        land_income=equilibrium.land_income,
+        amenity=effective_amenity(economy, equilibrium.employment),
     )
 
 

@@ -6,17 +6,22 @@ bill plus land income. Its parameters are array leaves, so that policy is differ
 
 import equinox as eqx
 
-from spatialjax.typing import ByCity, ByOccupation, CityOccupation, CityOccupationSector
+from spatialjax.typing import ByCity, ByOccupation, CityOccupation, CityOccupationSector, PriceIndex
 
 
 class IncomeState(eqx.Module):
-    """What an income rule may depend on: dollars a year, workers, and the consumer price index."""
+    """What an income rule may depend on: dollars a year, workers, and the consumer price index.
+
+    The price index is by city, or by city and occupation where occupations consume different baskets.
+    `amenity` includes the effect of amenity spillovers.
+    """
 
     wage: CityOccupation
     employment: CityOccupation
     employment_by_sector: CityOccupationSector
-    price_index: ByCity
+    price_index: PriceIndex
     land_income: ByCity
+    amenity: CityOccupation
 
 
 class IncomeRule(eqx.Module):
@@ -33,6 +38,11 @@ def land_dividend(state: IncomeState) -> ByOccupation:
     """
     wage_bill = (state.wage * state.employment).sum(0)
     return wage_bill / wage_bill.sum() * state.land_income.sum() / state.employment.sum(0)
+
+
+def total_income(state: IncomeState):
+    """What all earn together, wages and land income, in dollars a year: what a rule has to pay out."""
+    return (state.wage * state.employment).sum() + state.land_income.sum()
 
 
 class LaissezFaire(IncomeRule):

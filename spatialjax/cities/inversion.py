@@ -12,12 +12,13 @@ from jaxtyping import Array, Bool, Float
 
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
 from spatialjax.cities.checks import check_parameter
+from spatialjax.cities.consumption import by_occupation, log_price_index
 from spatialjax.cities.distance import log_iceberg_cost
 from spatialjax.cities.economy import Economy, Labels
+from spatialjax.cities.externalities import checked_amenity_shift, checked_shift
 from spatialjax.cities.input_links import NationalInputMix
-from spatialjax.cities.location import log_price_index, welfare
-from spatialjax.cities.market_clearing import checked_shift
-from spatialjax.cities.spillovers import OccupationSpillover
+from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
+from spatialjax.cities.spillovers import NoAmenitySpillover, OccupationSpillover
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, trade
 from spatialjax.data.checks import check_data
@@ -34,9 +35,11 @@ def invert(
     trade_elasticity: Any = 10.0,
     location_elasticity: Any = 2.02,
     occupation_substitution: Any = 2.0,
-    housing_share: float = 0.2,
+    housing_share: float | Sequence[float] = 0.2,
     minimum_consumption_share: float | None = 0.001,
     spillover: Callable[[CityOccupation], Array] | None = None,
+    amenities: str = "multiplicative",
+    amenity_spillover: Callable[[CityOccupation], Array] | None = None,
 ) -> Economy:
     """Recover the economy of which the data are an equilibrium (CH Lemma 1, section 4.4).
 
@@ -48,10 +51,14 @@ def invert(
     - `trade_elasticity`: theta, a number or one by sector. The data's `distance_elasticity` is theta
       times the exponent of distance, so that theta does not change trade shares here.
     - `location_elasticity`: nu > 1. `occupation_substitution`: epsilon, positive and not 1.
-    - `housing_share`: consumption share of the land-using sector.
+    - `housing_share`: consumption share of the land-using sector, a number or one by occupation (CH section
+      7.4); then the other shares of each occupation scale, so that the aggregate shares are those of the data.
     - `minimum_consumption_share`: see [`build_accounts`][]; what it changed is in `Economy.mended`.
     - `spillover`: externalities, by default `OccupationSpillover()`; a callable module from employment
       to a shift of log productivity.
+    - `amenities`: "multiplicative" (Frechet tastes, CH section 3.1) or "additive" (Gumbel tastes of the same
+      elasticity at mean consumption, CH section 7.3; see [`AdditiveAmenities`][]).
+    - `amenity_spillover`: a callable module from employment to a shift of log amenity; by default none.
 
     **Raises:** `DataError` listing everything that is wrong with the data; `ModelError` for parameters out
     of range; `PrecisionError` unless double precision is enabled.
@@ -66,6 +73,8 @@ def invert(
         ("minimum_consumption_share", 0.0 if minimum_consumption_share is None else minimum_consumption_share),
     ):
         check_parameter(name, value)
+    if amenities not in AMENITIES:
+        raise ModelError(f"amenities must be one of {', '.join(AMENITIES)}, found {amenities!r}")
     check_data(data)
     accounts = build_accounts(
         data,
@@ -79,7 +88,12 @@ def invert(
         location_elasticity=location_elasticity,
         occupation_substitution=occupation_substitution,
         spillover=OccupationSpillover() if spillover is None else spillover,
+        amenities=amenities,
+        amenity_spillover=amenity_spillover,
     )
+
+
+AMENITIES = ("multiplicative", "additive")
 
 
 def economy_from_accounts(
@@ -90,6 +104,8 @@ def economy_from_accounts(
     location_elasticity: Any,
     occupation_substitution: Any,
     spillover: Callable[[CityOccupation], Array],
+    amenities: str = "multiplicative",
+    amenity_spillover: Callable[[CityOccupation], Array] | None = None,
 ) -> Economy:
     """The second half of inversion: unit costs, productivity, land and amenities from accounts."""
     elasticity = jnp.asarray(trade_elasticity, float)
@@ -110,6 +126,8 @@ def economy_from_accounts(
         jnp.asarray(location_elasticity, float),
         jnp.asarray(occupation_substitution, float),
         spillover,
+        amenities,
+        NoAmenitySpillover() if amenity_spillover is None else amenity_spillover,
         labels,
         accounts.mended,
         tuple(int(j) for j in np.flatnonzero(traded_sectors(data))),
@@ -124,7 +142,7 @@ class _Observed(eqx.Module):
     employment: CityOccupationSector
     log_local_price: CitySector
     input_mix: Float[Array, "input sector"]
-    consumption_share: Float[Array, " sector"]
+    consumption_share: Float[Array, "*occupation sector"]
     value_added_share: CitySector
     land_share: CitySector
     gross_output: CitySector
@@ -165,6 +183,8 @@ def _recover(
     location_elasticity: Scalar,
     occupation_substitution: Scalar,
     spillover: Callable[[CityOccupation], Array],
+    amenities: str,
+    amenity_spillover: Callable[[CityOccupation], Array],
     labels: Labels,
     mended: tuple[MendedSector, ...],
     traded: tuple[int, ...],
@@ -184,11 +204,16 @@ def _recover(
     employed = observed.employment > 0
     fundamental = jnp.where(employed, jnp.exp(jnp.where(employed, log_productivity - shift, 0.0)), 0.0)
 
+    consumption = _real_consumption(observed, log_price)
+    preferences = _preferences(amenities, consumption, employment)
+    amenity_shift = checked_amenity_shift(amenity_spillover, employment)
+    amenity = _amenity(preferences, consumption, employment, location_elasticity)
+
     land_income = (observed.land_share * observed.value_added_share * observed.gross_output).sum(1)
     economy = Economy(
         spillover=spillover,
         fundamental_productivity=fundamental,
-        amenity=_amenity(observed, log_price, location_elasticity),
+        amenity=amenity * jnp.exp(-amenity_shift),
         trade_elasticity=trade_elasticity,
         location_elasticity=location_elasticity,
         occupation_substitution=occupation_substitution,
@@ -210,6 +235,8 @@ def _recover(
         traded=traded,
         labels=labels,
         mended=mended,
+        preferences=preferences,
+        amenity_spillover=amenity_spillover,
     )
     return economy, scaling
 
@@ -254,19 +281,31 @@ def _productivity_and_rent(
     return relative - log_labour_cost[:, None, :], log_rent
 
 
-def _amenity(observed: _Observed, log_price: CitySector, location_elasticity: Scalar) -> CityOccupation:
+def _real_consumption(observed: _Observed, log_price: CitySector) -> CityOccupation:
+    """C[n, k], dollars a year at the price index; 0 where nobody lives."""
+    income = jnp.where(observed.employment.sum(2) > 0, observed.income, 0.0)
+    return income / by_occupation(jnp.exp(log_price_index(log_price, observed.consumption_share)))
+
+
+def _preferences(amenities: str, consumption: CityOccupation, employment: CityOccupation) -> Preferences:
+    """Additive tastes are measured in mean consumption: nu then means the same as with multiplicative ones."""
+    if amenities == "multiplicative":
+        return MultiplicativeAmenities()
+    return AdditiveAmenities((employment * consumption).sum() / employment.sum())
+
+
+def _amenity(
+    preferences: Preferences, consumption: CityOccupation, employment: CityOccupation, location_elasticity: Scalar
+) -> CityOccupation:
     """Amenities that make workers choose their cities (Lemma 1, item 4).
 
     Scaled so that each occupation's welfare in the data equals its mean real consumption.
     """
-    employment = observed.employment.sum(2)
-    lives = employment > 0
-    log_index = log_price_index(log_price, observed.consumption_share)
-    consumption = jnp.where(lives, observed.income, 0.0) / jnp.exp(log_index)[:, None]
     log_share = masked_log(employment / employment.sum(0))
-    amenity = jnp.where(lives, jnp.exp(log_share / location_elasticity - masked_log(consumption)), 0.0)
     mean_consumption = (employment * consumption).sum(0) / employment.sum(0)
-    return amenity * mean_consumption / welfare(amenity, masked_log(consumption), location_elasticity)
+    log_amenity = log_share / location_elasticity - preferences.utility(consumption)
+    log_amenity = log_amenity + preferences.log_amenity_scale(mean_consumption, location_elasticity)
+    return jnp.where(employment > 0, jnp.exp(log_amenity), 0.0)
 
 
 def _check_scaling(economy: Economy, scaling: Scaling) -> Economy:
@@ -284,11 +323,11 @@ def _check_scaling(economy: Economy, scaling: Scaling) -> Economy:
 
 
 def validate(
-    data: xr.Dataset, *, housing_share: float = 0.2, minimum_consumption_share: float | None = 0.001
+    data: xr.Dataset, *, housing_share: float | Sequence[float] = 0.2, minimum_consumption_share: float | None = 0.001
 ) -> Sequence[str]:
     """Everything that keeps `data` from being inverted, in words; empty if nothing does."""
     try:
-        check_parameter("housing_share", housing_share)
+        check_parameter("housing_share", np.asarray(housing_share))
         check_parameter("minimum_consumption_share", minimum_consumption_share or 0.0)
         check_data(data)
         build_accounts(data, housing_share=housing_share, minimum_consumption_share=minimum_consumption_share)

@@ -1,9 +1,14 @@
-"""Equilibria as labelled data sets: named dimensions, labels and units."""
+"""Equilibria and optima as labelled data sets: named dimensions, labels and units."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from spatialjax.cities.equilibrium import RESIDUAL_BLOCKS, Equilibrium
+
+if TYPE_CHECKING:
+    from spatialjax.cities.planner import Optimum
 
 DIMENSIONS = {
     "wage": (("city", "occupation"), "US dollars a year", "wage"),
@@ -13,7 +18,7 @@ DIMENSIONS = {
     "unit_cost": (("city", "sector"), "1", "unit cost; infinite where nothing is produced"),
     "expenditure": (("city", "sector"), "US dollars a year", "expenditure on a sector's good"),
     "gross_output": (("city", "sector"), "US dollars a year", "gross output"),
-    "price_index": (("city",), "1", "consumer price index"),
+    "price_index": (("city", "occupation"), "1", "consumer price index"),
     "rent": (("city",), "US dollars a year per unit of effective land", "rent of land and structures"),
     "land_income": (("city",), "US dollars a year", "income of land and structures"),
     "productivity": (("city", "occupation", "sector"), "1", "labour-augmenting productivity"),
@@ -31,8 +36,8 @@ def equilibrium_to_xarray(equilibrium: Equilibrium, data: xr.Dataset) -> xr.Data
     """
     coordinates = {name: data[name].values for name in ("city", "occupation", "sector")}
     variables = {
-        name: (dimensions, np.asarray(getattr(equilibrium, name)), {"units": units, "long_name": long_name})
-        for name, (dimensions, units, long_name) in DIMENSIONS.items()
+        name: _labelled(np.asarray(getattr(equilibrium, name)), *description)
+        for name, description in DIMENSIONS.items()
     }
     result = xr.Dataset(variables, coordinates)
     for name in PLACE_NAMES:
@@ -44,4 +49,38 @@ def equilibrium_to_xarray(equilibrium: Equilibrium, data: xr.Dataset) -> xr.Data
         "evaluations": int(equilibrium.evaluations),
         **{f"residual_{name}": float(residuals[name]) for name in RESIDUAL_BLOCKS},
     }
+    return result
+
+
+def _labelled(values: np.ndarray, dimensions: tuple[str, ...], units: str, long_name: str):
+    """A variable; a price index may lack the dimension of occupations."""
+    return dimensions[: values.ndim], values, {"units": units, "long_name": long_name}
+
+
+OPTIMUM_DIMENSIONS = {
+    "wedge": (("city", "occupation"), "US dollars a year", "social less private value"),
+    "transfer": (("city", "occupation"), "US dollars a year", "net transfer per worker"),
+    "base_transfer": (("occupation",), "US dollars a year", "part of the net transfer that is alike in all cities"),
+    "gain": (("occupation",), "1", "gain in welfare over the equilibrium"),
+}
+
+
+def optimum_to_xarray(optimum: "Optimum", data: xr.Dataset) -> xr.Dataset:
+    """An optimum's allocation, policy and certificate with the dimensions and labels of the data."""
+    result = equilibrium_to_xarray(optimum.equilibrium, data)
+    for name, description in OPTIMUM_DIMENSIONS.items():
+        result[name] = _labelled(np.asarray(getattr(optimum, name)), *description)
+    result.attrs["outcome"] = optimum.outcome
+    result.attrs["objective"] = type(optimum.objective).__name__
+    if optimum.path is not None:
+        result.attrs["path_reached"] = optimum.path.reached
+    if (certificate := optimum.certificate) is not None:
+        result["certificate_weight"] = _labelled(
+            certificate.weights, ("occupation",), "1", "weights at which gradients of welfare add up to zero"
+        )
+        result.attrs |= {
+            "certificate_residual": certificate.residual,
+            "certificate_cosine": certificate.cosine,
+            "certificate_curvature": certificate.curvature.tolist(),
+        }
     return result

@@ -7,16 +7,18 @@ Income rules, closures of location and the kernel of trade are arguments of this
 import equinox as eqx
 import jax.numpy as jnp
 
+from spatialjax.cities.consumption import by_occupation, final_demand, is_consumed, log_price_index
 from spatialjax.cities.economy import Economy
+from spatialjax.cities.externalities import effective_amenity, productivity_shift
 from spatialjax.cities.income import IncomeRule, IncomeState
 from spatialjax.cities.labour import LabourTechnology
-from spatialjax.cities.location import Mobility, log_price_index
+from spatialjax.cities.location import Mobility
+from spatialjax.cities.preferences import log_attraction
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, local_geography, trade
-from spatialjax.errors import ModelError
 from spatialjax.numerics.root import Root, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
-from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector
+from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, PriceIndex
 
 
 class System(eqx.Module):
@@ -56,35 +58,14 @@ class Markets(eqx.Module):
     gross_output: CitySector
     labour_demand: CityOccupation
     land_income: ByCity
-    price_index: ByCity
+    price_index: PriceIndex
     income: CityOccupation
+    attraction: CityOccupation
     desired_log_employment: CityOccupation
 
 
-ABSENT = 1e-100
-"""Workers that a spillover sees where there are none: too few to count in any sum."""
 SMALLEST_INCOME = 1e-6
 """Fraction of mean income at which the domain of log consumption is guarded on the way to a solution."""
-
-
-def checked_shift(spillover, employment: CityOccupation, full: tuple[int, ...]) -> CityOccupationSector:
-    """A spillover's shift of log productivity, its shape checked.
-
-    Absent cells are shown as `ABSENT` workers, so that logarithms and their derivatives stay finite.
-    """
-    shift = spillover(jnp.where(employment > 0, employment, ABSENT))
-    if shift.ndim != 3 or any(s not in (1, f) for s, f in zip(shift.shape, full, strict=True)):
-        raise ModelError(
-            f"spillover {type(spillover).__name__} returned shape {shift.shape}; it must return a shift of log "
-            f"productivity broadcastable to (city, occupation, sector) = {full}, for instance "
-            "(city, occupation, 1) where sectors are alike"
-        )
-    return shift
-
-
-def productivity_shift(economy: Economy, employment: CityOccupation) -> CityOccupationSector:
-    """The shift of log productivity that the economy's spillover gives at this employment."""
-    return checked_shift(economy.spillover, employment, economy.fundamental_productivity.shape)
 
 
 def unit_cost(system: System, log_labour_cost: CitySector, state: State) -> CitySector:
@@ -122,9 +103,11 @@ def clear_markets(state: State, system: System) -> Markets:
         employment_by_sector=demand_by_sector * per_dollar[:, :, None],
         price_index=jnp.exp(log_index),
         land_income=land_income,
+        amenity=effective_amenity(economy, employment),
     )
     income = system.income(income_state, economy)
-    log_consumption = _log_income(income, employment) - log_index[:, None]
+    consumption = positive_income(income, employment) / by_occupation(income_state.price_index)
+    attraction = log_attraction(economy.preferences, income_state.amenity, consumption, economy.location_elasticity)
     return Markets(
         wage=wage,
         employment=employment,
@@ -138,7 +121,8 @@ def clear_markets(state: State, system: System) -> Markets:
         land_income=land_income,
         price_index=income_state.price_index,
         income=income,
-        desired_log_employment=system.mobility.log_employment(log_consumption, economy),
+        attraction=attraction,
+        desired_log_employment=system.mobility.log_employment(attraction, economy),
     )
 
 
@@ -154,9 +138,9 @@ def excess(state: State, system: System) -> State:
     numeraire = jnp.log(economy.wage_bill) - jnp.log(markets.labour_demand.sum())
     # Workers without employers have no wage: minus infinity, which no solve takes for a solution.
     log_wage = jnp.log(jnp.where(lives, markets.labour_demand, 1.0)) + numeraire - state.log_employment
-    spending = (markets.income * markets.employment).sum(1)
+    spending = markets.income * markets.employment
     inputs = economy.input_links.demand(markets.gross_output, economy.value_added_share)
-    demand = economy.consumption_share * spending[:, None] + inputs
+    demand = final_demand(economy.consumption_share, spending) + inputs
     has_land = economy.land > 0
     log_rent = masked_log(markets.land_income) - masked_log(economy.land)
     return State(
@@ -191,10 +175,10 @@ def localise(state: State, system: System) -> System:
 
 
 def _is_bought(economy: Economy):
-    return (economy.consumption_share > 0) | (economy.input_links.used() > 0)
+    return is_consumed(economy.consumption_share) | (economy.input_links.used() > 0)
 
 
-def _log_income(income, employment):
-    """Log income, continued as a constant below a sliver of its mean: a policy may overshoot on the way."""
+def positive_income(income, employment):
+    """Income, held at a sliver of its mean where it is less: a policy may overshoot on the way to a solution."""
     floor = SMALLEST_INCOME * jnp.abs((income * employment).sum()) / employment.sum()
-    return jnp.log(jnp.maximum(income, floor))
+    return jnp.maximum(income, floor)

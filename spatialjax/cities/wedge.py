@@ -1,29 +1,25 @@
 """The wedge between the social and the private value of a worker (CH Lemma 2, SH section II)."""
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
-from spatialjax.cities.market_clearing import productivity_shift
+from spatialjax.cities.externalities import amenity_wedge, productivity_wedge
 from spatialjax.typing import ByOccupation, CityOccupation
 
 
 @eqx.filter_jit
 def wedge(economy: Economy, equilibrium: Equilibrium) -> CityOccupation:
-    """What one more worker adds to the output of others through externalities, in dollars a year.
+    """What one more worker adds to the output and the amenities of others, in dollars a year.
 
     Delta[n, k] = (1 / L[n, k]) sum_{l, j} w[n, l] L[n, l, j] d log lambda[n, l, j] / d log L[n, k]
-    (CH Lemma 2), by one reverse pass through the spillover, whatever it is, with wage bills held fixed.
+    (CH Lemma 2), and with amenity spillovers also (1 / L[n, k]) sum_l P[n] C[n, l] L[n, l] d log A[n, l] /
+    d log L[n, k]: by one reverse pass through the spillovers, whatever they are.
     """
+    employment = equilibrium.employment
     wage_bill = equilibrium.wage[:, :, None] * equilibrium.employment_by_sector
-
-    def shift(employment):
-        return jnp.broadcast_to(productivity_shift(economy, employment), wage_bill.shape)
-
-    _, pull = jax.vjp(shift, equilibrium.employment)
-    return jnp.where(equilibrium.employment > 0, pull(wage_bill)[0], 0.0)
+    productive = productivity_wedge(economy, employment, wage_bill)
+    return productive + amenity_wedge(economy, employment, equilibrium.income * employment)
 
 
 def social_value_ratio(wedges: CityOccupation, equilibrium: Equilibrium) -> ByOccupation:

@@ -16,11 +16,9 @@ from spatialjax.numerics.safe_math import largest
 
 MEMORY = 10
 """Steps that are combined: 10 need a quarter fewer evaluations than 5; 20 save little more and cost as much."""
-MAX_STEPS = 25
-"""Steps after which the local inverse is computed afresh."""
 MIN_STEPS_BEFORE_MOVING_ON = 5
 MAX_MOVE = 0.5
-"""Log points that a round may move before its local inverse is out of date."""
+"""Log points that a step may move, and a round before its local inverse is out of date."""
 MAX_GROWTH = 4.0
 """Growth of the step over the round's best at which the round is given up ..."""
 HARMLESS = 0.1
@@ -57,13 +55,12 @@ def accelerated_round(
     start: Iterate,
     inverse: LocalInverse,
     *,
-    radius: Float[Array, ""],
     tolerance: Float[Array, ""],
-    evaluations_left: Int[Array, ""],
+    max_steps: Int[Array, ""],
 ) -> Round:
     """Iterate until the residual is below `tolerance` or the local inverse is out of date.
 
-    No step moves a variable by more than `radius`: a place whose local system is nearly singular is
+    No step moves a variable by more than `MAX_MOVE`: a place whose local system is nearly singular is
     held back alone, the others are not.
     """
 
@@ -71,14 +68,14 @@ def accelerated_round(
         return _within(apply_local(inverse, residual), MAX_MOVE).ravel()
 
     def keep_going(round_: Round) -> Bool[Array, ""]:
-        unfinished = (round_.error >= tolerance) & (round_.steps < evaluations_left)
+        unfinished = (round_.error >= tolerance) & (round_.steps < max_steps)
         outdated = (round_.steps >= MIN_STEPS_BEFORE_MOVING_ON) & (round_.moved > MAX_MOVE)
         diverging = ~(round_.norm <= jnp.maximum(MAX_GROWTH * round_.best_norm, HARMLESS))
-        return unfinished & ~outdated & ~diverging & (round_.steps < MAX_STEPS)
+        return unfinished & ~outdated & ~diverging
 
     def advance(round_: Round) -> Round:
         move = _combine(round_.step, round_.state_changes, round_.step_changes)
-        move = _within(move.reshape(start.state.shape), radius)
+        move = _within(move.reshape(start.state.shape), MAX_MOVE)
         state = round_.current.state + move
         current = Iterate(state, residual(state))
         step = local_step(current.residual)
@@ -118,7 +115,7 @@ def accelerated_round(
     return jax.lax.while_loop(keep_going, advance, first)
 
 
-def _within(step: Packed, radius: Float[Array, ""] | float) -> Packed:
+def _within(step: Packed, radius: float) -> Packed:
     """Shorten the steps of places that would move further than `radius`."""
     size = jnp.abs(step).max(1, keepdims=True)
     return step * jnp.where(size > radius, radius / jnp.where(size > 0, size, 1.0), 1.0)

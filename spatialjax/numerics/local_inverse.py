@@ -18,8 +18,14 @@ Packed = Float[Array, "place variable"]
 LocalInverse = Float[Array, "place variable variable"]
 
 
-def local_inverse(residual: Callable[[Packed], Packed], state: Packed, *, chunk: int = 8) -> LocalInverse:
-    """Inverse of minus the Jacobian's diagonal blocks.
+def local_inverse(
+    residual: Callable[[Packed], Packed],
+    state: Packed,
+    damping: Packed | float = 0.0,
+    *,
+    chunk: int = 8,
+) -> LocalInverse:
+    """Inverse of minus the Jacobian's diagonal blocks, with `damping` added to their diagonals.
 
     `residual` maps the packed state to its residual with the ties between places held fixed. A block
     that cannot be inverted becomes the identity. `chunk` columns are computed at a time.
@@ -32,7 +38,8 @@ def local_inverse(residual: Callable[[Packed], Packed], state: Packed, *, chunk:
         return signs * push(signs * direction)
 
     columns = jax.lax.map(column, jnp.eye(variables, dtype=state.dtype), batch_size=min(chunk, variables))
-    blocks = -jnp.transpose(columns, (1, 2, 0))
+    damped = jnp.broadcast_to(damping, state.shape)[:, :, None] * jnp.eye(variables, dtype=state.dtype)
+    blocks = damped - jnp.transpose(columns, (1, 2, 0))
     # Single precision is enough for a preconditioner, and takes half the time.
     inverse = jnp.linalg.inv(blocks.astype(jnp.float32)).astype(state.dtype)
     usable = jnp.all(jnp.isfinite(inverse), axis=(1, 2), keepdims=True)

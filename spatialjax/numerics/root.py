@@ -1,10 +1,11 @@
 """The one solver: a root of a system over places, with implicit derivatives.
 
 Far from the solution, plain damped sweeps; near it, rounds of Anderson acceleration around an exact
-local Newton step (see `local_inverse`), in a trust region. A round that fails changes the kind of the
-next, to rounds around damped sweeps and back. All of it is jitted in one piece. Derivatives of the
-root, of any order and in both modes, come from the implicit function theorem with a preconditioned
-Krylov solve, never from the iterations.
+local Newton step (see `local_inverse`). Where a round fails, a march follows from where it began: steps in
+pseudo-time, as places would adjust gradually, each a compromise between the damped sweep and the local Newton step
+that lets residuals rise on the way. It takes a place past the point where one local solution ends and the next is
+far, which no method that wants its residuals to fall can pass. All of it is jitted in one piece. Derivatives of
+the root, of any order and in both modes, come from the implicit function theorem, never from the iterations.
 """
 
 from collections.abc import Callable
@@ -13,29 +14,25 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from spatialjax.numerics.anderson import Iterate, accelerated_round
-from spatialjax.numerics.linear import solve_linear
-from spatialjax.numerics.local_inverse import apply_local, apply_local_transpose, local_inverse
+from spatialjax.numerics.implicit import implicit_tangent, local_newton
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.safe_math import largest
 
-MAX_RADIUS = 0.5
-"""Largest step, in log points, that the solver takes at once."""
-MIN_RADIUS = 1e-4
-MAX_ROUNDS = 60
+MAX_STEPS = 25
+"""Steps of a round, after which the local inverse is computed afresh."""
+MARCH = 10
+"""Steps of a march; twice as many each time the round after it fails."""
+PACE = 6.0
+"""Time that a step of a march lasts: one is a damped sweep, infinity a local Newton step."""
+MAX_ROUNDS = 120
+PROGRESS = 0.5
+"""A round must bring its step down to this part of what it was, or a march follows from where it began."""
 APPROACHED = 0.5
 """Largest residual at which damped sweeps give way to accelerated rounds."""
 MAX_SWEEPS = 25
-DERIVATIVE_TOLERANCE = 1e-11
-
-
-SINGULAR = (
-    "the derivative of this solution could not be computed: its linear system did not converge, which happens "
-    "where the solution is about to vanish or to split (an eigenvalue of the reduced map near 1), or where the "
-    "solve itself did not converge"
-)
 
 
 class Status(eqx.Enumeration):
@@ -60,10 +57,10 @@ class Root(eqx.Module):
 
 
 class _Search(NamedTuple):
-    best: Iterate
+    at: Iterate
     error: Float[Array, ""]
-    radius: Float[Array, ""]
-    locally: Bool[Array, ""]
+    marching: Int[Array, ""]
+    next_march: Int[Array, ""]
     evaluations: Int[Array, ""]
     rounds: Int[Array, ""]
 
@@ -116,27 +113,33 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         return unfinished & (search.rounds < MAX_ROUNDS)
 
     def run_round(search: _Search) -> _Search:
-        local = _local_inverse(search.best.state, args, initial, residual, localise)
-        damped = relaxation[:, :, None] * jnp.eye(relaxation.shape[1], dtype=relaxation.dtype)
-        local = jnp.where(search.locally, local, damped)
+        marching = search.marching > 0
+        damping = jnp.where(marching, 1 / (PACE * relaxation), 0.0)
+        local = local_newton(search.at.state, args, initial, residual, localise, damping)
+        left = max_evaluations - search.evaluations
         round_ = accelerated_round(
             evaluate,
-            search.best,
+            search.at,
             local,
-            radius=search.radius,
             tolerance=tolerance,
-            evaluations_left=max_evaluations - search.evaluations,
+            max_steps=jnp.minimum(jnp.where(marching, 1, MAX_STEPS), left),
         )
         finished = round_.error < tolerance
-        best = jax.tree.map(lambda last, best: jnp.where(finished, last, best), round_.current, round_.best)
-        progressed = round_.best_norm < (1 - 0.1 * search.radius / MAX_RADIUS) * round_.start_norm
-        wider = jnp.minimum(2 * search.radius, MAX_RADIUS)
-        narrower = jnp.maximum(search.radius / 5, MIN_RADIUS)
+        better = largest(round_.best.residual) < search.error
+        progressed = better & (round_.best_norm < PROGRESS * round_.start_norm)
+        arrived = finished | (marching & jnp.isfinite(round_.error))
+        failed = ~marching & ~progressed & ~finished
+        at = jax.tree.map(
+            lambda last, best, start: jnp.where(arrived, last, jnp.where(failed | marching, start, best)),
+            round_.current,
+            round_.best,
+            search.at,
+        )
         return _Search(
-            best,
-            largest(best.residual),
-            jnp.where(progressed, wider, jnp.where(search.locally, search.radius, narrower)),
-            search.locally ^ ~progressed,
+            at,
+            largest(at.residual),
+            jnp.where(failed, search.next_march, jnp.maximum(search.marching - 1, 0)),
+            jnp.where(failed, 2 * search.next_march, search.next_march),
             search.evaluations + round_.steps,
             search.rounds + 1,
         )
@@ -150,8 +153,8 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         _Search(
             approach.best,
             approach.best_error,
-            jnp.asarray(MAX_RADIUS, state.dtype),
-            jnp.asarray(True),
+            jnp.zeros((), int),
+            jnp.asarray(MARCH),
             1 + approach.sweeps,
             jnp.zeros((), int),
         ),
@@ -165,8 +168,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
             Status.where(search.evaluations >= max_evaluations, Status.out_of_evaluations, Status.stalled),
         ),
     )
-    best = search.best
-    return best.state, (best.residual, search.evaluations, status)
+    return search.at.state, (search.at.residual, search.evaluations, status)
 
 
 class _Approach(NamedTuple):
@@ -199,44 +201,7 @@ def _approach(evaluate, first: Iterate, relaxation, max_evaluations) -> _Approac
 
 @_root.def_jvp
 def _root_jvp(primals, tangents, *, residual, localise):
-    """Implicit function theorem: minus the Jacobian in the state times the tangent is that in the args."""
     args, initial, *rest = primals
-    args_tangent = tangents[0]
     state, known = _root(args, initial, *rest, residual=residual, localise=localise)
-
-    def evaluate(packed, args):
-        return pack(residual(unpack(packed, initial), args))
-
-    _, forcing = eqx.filter_jvp(lambda args: evaluate(state, args), (args,), (args_tangent,))
-    _, push = jax.linearize(lambda packed: evaluate(packed, args), state)
-    fixed = jax.tree.map(_stop_gradient, (state, args))
-    local = _local_inverse(*fixed, initial, residual, localise)
-    tangent = jax.lax.custom_linear_solve(
-        lambda packed: -push(packed),
-        forcing,
-        solve=lambda matvec, b: _krylov(matvec, b, local, apply_local),
-        transpose_solve=lambda matvec, b: _krylov(matvec, b, local, apply_local_transpose),
-    )
+    tangent = implicit_tangent(state, args, tangents[0], initial, residual, localise)
     return (state, known), (tangent, jax.tree.map(lambda _: None, known))
-
-
-def _krylov(matvec, right_hand_side, local, apply):
-    shape = right_hand_side.shape
-    solution = solve_linear(
-        lambda v: matvec(v.reshape(shape)).ravel(),
-        right_hand_side.ravel(),
-        lambda v: apply(local, v.reshape(shape)).ravel(),
-        tolerance=DERIVATIVE_TOLERANCE,
-    )
-    # A derivative has no status to carry: what is no solution must not look like one.
-    value = eqx.error_if(solution.value, ~solution.converged, SINGULAR)
-    return value.reshape(shape)
-
-
-def _local_inverse(packed, args, initial, residual, localise):
-    local_args = localise(unpack(packed, initial), args)
-    return local_inverse(lambda state: pack(residual(unpack(state, initial), local_args)), packed)
-
-
-def _stop_gradient(leaf):
-    return jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf

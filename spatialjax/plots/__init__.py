@@ -1,7 +1,38 @@
 """Figures of results: functions take labelled data sets, return matplotlib figures, and never solve."""
 
-from spatialjax.plots.figures import share_against_premium, wedge_difference
+from spatialjax.plots.composite import map_with_scatters
+from spatialjax.plots.figures import predicted_wage_bill_share, share_against_premium, wedge_difference
+from spatialjax.plots.hubs import FlowPanel, trade_flow_maps
 from spatialjax.plots.maps import city_map
+from spatialjax.plots.policy import (
+    employment_change,
+    size_change,
+    specialisation_change,
+    transfer_map,
+    wedge_at_optimum,
+)
+from spatialjax.plots.prices import price_decomposition_panels
+from spatialjax.plots.sectors import exogenous_productivity, input_intensity
 from spatialjax.plots.style import save_figure
+from spatialjax.plots.variants import Comparison, variant_panels
 
-__all__ = ["city_map", "save_figure", "share_against_premium", "wedge_difference"]
+__all__ = [
+    "Comparison",
+    "FlowPanel",
+    "city_map",
+    "employment_change",
+    "exogenous_productivity",
+    "input_intensity",
+    "map_with_scatters",
+    "predicted_wage_bill_share",
+    "price_decomposition_panels",
+    "save_figure",
+    "share_against_premium",
+    "size_change",
+    "specialisation_change",
+    "trade_flow_maps",
+    "transfer_map",
+    "variant_panels",
+    "wedge_at_optimum",
+    "wedge_difference",
+]

@@ -1,39 +1,37 @@
-"""Figures of the city economy: who lives where, and what they are paid (CH Figures 1, 3 and 5)."""
+"""Figures of the city economy: who lives where, and what they are paid (CH Figures 1 to 5)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
-from spatialjax.plots.fit import Fit, fit_line
-from spatialjax.plots.labels import employment_by_occupation, match_cities, occupation_pair, wage_premium
-
-Array = np.ndarray
-
-MARKER = 420.0
-"""Area of the largest city's marker in a scatter plot, points squared."""
-
-LINE_COLOURS = {style.PALETTE["grey"]: "#4D4D4D", style.PALETTE["blue"]: "#00466E"}
-"""Darker shades for lines that cross markers of these colours."""
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Points of a scatter plot and the workers that each stands for."""
-
-    x: Array
-    y: Array
-    workers: Array
-
-    def fit(self) -> Fit:
-        return fit_line(self.x, self.y, self.workers)
+from spatialjax.plots.labels import (
+    common_pair,
+    employment_share,
+    match_cities,
+    total_employment,
+    wage_bill,
+    wage_premium,
+    wedge_gap,
+)
+from spatialjax.plots.scatter import (
+    BLUE,
+    GREY,
+    MARKER,
+    Points,
+    against_share,
+    against_size,
+    diagonal,
+    draw_points,
+    fit_legend,
+    heading,
+    scatter,
+    share_and_size,
+)
 
 
 @style.plot_style()
@@ -61,20 +59,46 @@ def share_against_premium(
 
     **Raises:** `ModelError` unless there are exactly two occupations, the same in both.
     """
-    results = [baseline] if counterfactual is None else [baseline, counterfactual]
-    first, _ = _common_pair(*results)
-    sets = [_share_and_premium(result) for result in results]
-    colours = [style.PALETTE[name] for name in (["blue"] if counterfactual is None else ["grey", "blue"])]
-    figure = style.new_figure(5.2, 4.4)
-    axes = figure.add_subplot()
-    style.dress_axes(axes)
-    reference = max(float(points.workers.max()) for points in sets)
-    for points, colour in zip(sets, colours, strict=True):
-        _scatter(axes, points, colour, reference)
-    _fit_legend(axes, [points.fit() for points in sets], colours, labels, title)
-    style.size_legend(figure, reference, largest=MARKER, row=True, loc="outside lower right")
+    figure, axes, sets, colours = _before_and_after(_share_and_premium, scatter, baseline, counterfactual)
+    fit_legend(axes, [points.fit() for points in sets], colours, labels, title)
+    first, _ = common_pair(baseline)
     axes.set_xlabel(f"{first} share of employment")
     axes.set_ylabel(f"Log {first} wage premium, deviation from mean")
+    return figure
+
+
+@style.plot_style()
+def predicted_wage_bill_share(
+    baseline: xr.Dataset,
+    counterfactual: xr.Dataset | None = None,
+    *,
+    title: str | None = None,
+    labels: tuple[str, str] = ("data", "without externalities"),
+) -> Figure:
+    """The first occupation's share of a city's wages, as its industries predict and as it is (CH Figures 2 and 4).
+
+    Predicted is sum_j delta_j sigma_nj (CH section 2): delta_j, the occupation's share of sector j's national
+    wage bill, and sigma_nj, the sector's share of city n's wage bill, each taken from the same data set. Above
+    a 45 degree line of slope one, cities differ by more than their industries. The legend gives slopes weighted
+    by employment and unweighted correlations over cities. Marker areas are proportional to total employment,
+    on one scale for both data sets.
+
+    **Arguments:**
+
+    - `baseline`: wage (city, occupation) and employment_by_sector, or employment, (city, occupation,
+      sector), from data or an equilibrium; grey where there is a counterfactual.
+    - `counterfactual`: the same for another equilibrium, drawn over it.
+    - `title`: above the figure.
+    - `labels`: names of the two in the legend.
+
+    **Raises:** `ModelError` unless there are exactly two occupations, the same in both, and employment by sector.
+    """
+    figure, axes, sets, colours = _before_and_after(_predicted_share, draw_points, baseline, counterfactual, height=5.2)
+    line = diagonal(axes, float(np.median(sets[0].x)))
+    fit_legend(axes, [points.fit() for points in sets], colours, labels, title, line)
+    first, _ = common_pair(baseline)
+    axes.set_xlabel(f"{first} share of the wage bill, predicted by industries")
+    axes.set_ylabel(f"{first} share of the wage bill")
     return figure
 
 
@@ -94,108 +118,52 @@ def wedge_difference(wedge: xr.DataArray, baseline: xr.Dataset, *, title: str | 
 
     **Raises:** `ModelError` unless both have the same two occupations, and `wedge` every city of `baseline`.
     """
-    first, second = _common_pair(baseline, wedge)
-    points = _share_and_gap(wedge, baseline)
+    first, second = common_pair(baseline, wedge)
+    gap = wedge_gap(match_cities(wedge, baseline))
     figure = style.new_figure(7.2, 3.9)
     left, right = figure.subplots(1, 2, sharey=True)
-    _wedge_panel(left, points)
-    _wedge_panel(right, replace(points, x=np.log(points.workers)))
-    left.set_xlabel(f"{first} share of employment")
+    share_and_size(left, right, against_share(gap, baseline, first), against_size(gap, baseline), first)
     left.set_ylabel(f"Wedge of {first} less {second}\n(thousand dollars a year per worker)")
-    _label_log_workers(right)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=style.STYLE["axes.titlesize"])
+    heading(figure, title)
     return figure
 
 
-def _common_pair(*results: xr.Dataset | xr.DataArray) -> tuple[str, str]:
-    """The two occupations of all of them, which must be the same and in the same order."""
-    pairs = [occupation_pair(result) for result in results]
-    if len(set(pairs)) > 1:
-        raise ModelError(f"results are of different occupations: {' and '.join(map(str, pairs))}")
-    return pairs[0]
+def _before_and_after(
+    points_of: Callable[[xr.Dataset], Points],
+    draw: Callable[[Axes, Points, str, float], None],
+    baseline: xr.Dataset,
+    counterfactual: xr.Dataset | None,
+    *,
+    height: float = 4.4,
+) -> tuple[Figure, Axes, list[Points], Sequence[str]]:
+    """One panel: a data set in blue, or in grey with another over it in blue, and the legend of sizes."""
+    results = [baseline] if counterfactual is None else [baseline, counterfactual]
+    common_pair(*results)
+    sets = [points_of(result) for result in results]
+    colours = [BLUE] if counterfactual is None else [GREY, BLUE]
+    figure = style.new_figure(5.2, height)
+    axes = figure.add_subplot()
+    style.dress_axes(axes)
+    reference = max(float(points.workers.max()) for points in sets)
+    for points, colour in zip(sets, colours, strict=True):
+        draw(axes, points, colour, reference)
+    style.size_legend(figure, reference, largest=MARKER, row=True, loc="outside lower right")
+    return figure, axes, sets, colours
 
 
-def _share_and_premium(result: xr.Dataset) -> _Points:
-    employment, premium = employment_by_occupation(result), wage_premium(result)
+def _share_and_premium(result: xr.Dataset) -> Points:
+    premium, workers = wage_premium(result), total_employment(result)
     known = np.isfinite(premium)
     if not known.any():
         raise ModelError("no city employs both occupations at a positive wage")
-    workers, premium = employment[known].sum(1), premium[known]
-    return _Points(employment[known, 0] / workers, premium - np.average(premium, weights=workers), workers)
+    mean = np.average(premium[known], weights=workers[known])
+    return Points(employment_share(result, common_pair(result)[0]), premium - mean, workers).known()
 
 
-def _share_and_gap(wedge: xr.DataArray, baseline: xr.Dataset) -> _Points:
-    """The first occupation's share and the difference of wedges in thousand dollars."""
-    by_city = match_cities(wedge, baseline).transpose("city", "occupation").values.astype(float)
-    gap, employment = (by_city[:, 0] - by_city[:, 1]) / 1000.0, employment_by_occupation(baseline)
-    workers = employment.sum(1)
-    known = np.isfinite(gap) & (workers > 0)
-    if not known.any():
-        raise ModelError("no city has workers and wedges of both occupations")
-    return _Points(employment[known, 0] / workers[known], gap[known], workers[known])
-
-
-def _scatter(axes: Axes, points: _Points, colour: str, reference: float) -> None:
-    """Circles, the largest first, and above them the fitted line over their range."""
-    order = np.argsort(-points.workers, kind="stable")
-    areas = style.marker_areas(points.workers, largest=MARKER, reference=reference)[order]
-    face = to_rgba(colour, 0.4)
-    axes.scatter(points.x[order], points.y[order], areas, facecolor=face, edgecolor=colour, linewidth=0.4)
-    ends = np.array([points.x.min(), points.x.max()])
-    axes.plot(ends, points.fit()(ends), color=LINE_COLOURS.get(colour, colour), linewidth=1.6, zorder=4)
-
-
-def _fit_legend(
-    axes: Axes,
-    fits: list[Fit],
-    colours: list[str],
-    labels: Sequence[str],
-    title: str | None,
-) -> None:
-    """Above the axes: the title, then each set's marker and line, its slope and its correlation."""
-    axes.legend(
-        handles=[_point_and_line(colour) for colour in colours],
-        labels=[_describe_fit(fit, label) for fit, label in zip(fits, labels, strict=False)],
-        title=title,
-        title_fontproperties={"weight": "bold", "size": style.STYLE["axes.titlesize"]},
-        alignment="left",
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        borderpad=0.0,
-    )
-
-
-def _point_and_line(colour: str) -> Line2D:
-    line = LINE_COLOURS.get(colour, colour)
-    return Line2D([], [], color=line, linewidth=1.6, marker="o", ms=5, mfc=to_rgba(colour, 0.4), mec=colour)
-
-
-def _describe_fit(fit: Fit, label: str) -> str:
-    return f"{label}: slope {_signed(fit.slope)}, correlation {_signed(fit.correlation)}"
-
-
-def _signed(x: float) -> str:
-    """Two decimals, with a true minus sign."""
-    return f"{x:.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _wedge_panel(axes: Axes, points: _Points) -> None:
-    style.dress_axes(axes)
-    axes.margins(0.07)
-    _scatter(axes, points, style.PALETTE["blue"], points.workers.max())
-    fit = points.fit()
-    text = f"correlation {_signed(fit.correlation)} ({_signed(fit.weighted_correlation)} weighted)"
-    axes.set_title(text, fontweight="normal", fontsize=8.5)
-
-
-def _label_log_workers(axes: Axes) -> None:
-    """Label an axis in log workers with round numbers of workers."""
-    low, high = np.exp(axes.get_xlim())
-    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    fine = np.outer(decades, np.arange(1, 10)).ravel()
-    coarse, fine = (ticks[(ticks >= low) & (ticks <= high)] for ticks in (decades, fine))
-    labelled = coarse if len(coarse) > 1 else fine
-    axes.set_xticks(np.log(labelled), [style.format_workers(workers) for workers in labelled])
-    axes.set_xticks(np.log(fine), minor=True)
-    axes.set_xlabel("Workers (log scale)")
+def _predicted_share(result: xr.Dataset) -> Points:
+    """Wage bill share of the first occupation: predicted from the mix of sectors, and actual."""
+    bill = wage_bill(result).values
+    in_sector, in_city = bill.sum(1), bill.sum((1, 2))
+    national = bill[:, 0].sum(0) / np.where(in_sector.sum(0) > 0, in_sector.sum(0), 1.0)
+    paid = np.where(in_city > 0, in_city, np.nan)
+    return Points(in_sector @ national / paid, bill[:, 0].sum(1) / paid, total_employment(result)).known()

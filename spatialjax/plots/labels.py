@@ -1,24 +1,71 @@
 """Reading labelled results: by city, by occupation, and the words for axes."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 import xarray as xr
 
 from spatialjax.errors import ModelError
 
 Array = np.ndarray
+Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
+
+
+def variable(result: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of a result.
+
+    **Raises:** `ModelError` where there is none of that name.
+    """
+    if name not in result:
+        found = ", ".join(map(str, result.data_vars)) or "none"
+        raise ModelError(f"this figure needs the variable {name}; the data set has {found}")
+    return result[name]
 
 
 def total_employment(result: xr.Dataset) -> Array:
     """Workers by city: `employment` summed over every dimension but city."""
-    employment = result["employment"]
+    employment = variable(result, "employment")
     return employment.sum([name for name in employment.dims if name != "city"]).values.astype(float)
 
 
 def employment_by_occupation(result: xr.Dataset) -> Array:
     """Workers (city, occupation): `employment` summed over any further dimensions."""
-    employment = result["employment"]
+    employment = variable(result, "employment")
     employment = employment.sum([name for name in employment.dims if name not in ("city", "occupation")])
     return employment.transpose("city", "occupation").values.astype(float)
+
+
+def employment_of(result: xr.Dataset, occupation: str) -> Array:
+    """Workers of one occupation by city.
+
+    **Raises:** `ModelError` where there is no such occupation.
+    """
+    return employment_by_occupation(result)[:, occupations(result).index(check_occupation(result, occupation))]
+
+
+def employment_share(result: xr.Dataset, occupation: str) -> Array:
+    """An occupation's share of employment by city; NaN where nobody works."""
+    workers = total_employment(result)
+    return employment_of(result, occupation) / np.where(workers > 0, workers, np.nan)
+
+
+def occupations(result: xr.Dataset | xr.DataArray) -> list[str]:
+    """Labels of the occupations, in order; an empty list where there are none."""
+    return [str(label) for label in result["occupation"].values] if "occupation" in result.coords else []
+
+
+def check_occupation(result: xr.Dataset | xr.DataArray, occupation: str | None) -> str:
+    """The occupation, or the first one in place of None.
+
+    **Raises:** `ModelError` where there is no such occupation.
+    """
+    known = occupations(result)
+    if not known:
+        raise ModelError("this figure needs results by occupation, with labels")
+    if occupation is not None and occupation not in known:
+        raise ModelError(f"no occupation is called {occupation}; there are {', '.join(known)}")
+    return known[0] if occupation is None else occupation
 
 
 def occupation_pair(result: xr.Dataset | xr.DataArray) -> tuple[str, str]:
@@ -26,7 +73,7 @@ def occupation_pair(result: xr.Dataset | xr.DataArray) -> tuple[str, str]:
 
     **Raises:** `ModelError` unless there are exactly two.
     """
-    labels = [str(label) for label in result["occupation"].values] if "occupation" in result.coords else []
+    labels = occupations(result)
     if len(labels) != 2:
         found = ", ".join(labels) or "no occupation labels"
         raise ModelError(
@@ -36,7 +83,18 @@ def occupation_pair(result: xr.Dataset | xr.DataArray) -> tuple[str, str]:
     return labels[0], labels[1]
 
 
-def match_cities(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+def common_pair(*results: xr.Dataset | xr.DataArray) -> tuple[str, str]:
+    """The two occupations of all of them.
+
+    **Raises:** `ModelError` unless they are the same, in the same order.
+    """
+    pairs = [occupation_pair(result) for result in results]
+    if len(set(pairs)) > 1:
+        raise ModelError(f"results are of different occupations: {' and '.join(map(str, pairs))}")
+    return pairs[0]
+
+
+def match_cities(values: Labelled, result: xr.Dataset) -> Labelled:
     """The values of the result's cities, in its order.
 
     **Raises:** `ModelError` where `values` lack a city.
@@ -48,12 +106,72 @@ def match_cities(values: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     return values.sel(city=result["city"].values)
 
 
+def by_city(values: xr.DataArray, result: xr.Dataset) -> Array:
+    """One value for each of the result's cities, in its order.
+
+    **Raises:** `ModelError` where `values` have further dimensions, lack a city, or none is finite.
+    """
+    if values.dims != ("city",):
+        raise ModelError(
+            f"this figure takes one value per city, found dimensions {values.dims}: select the others, "
+            "for example values.sel(occupation=...)"
+        )
+    value = match_cities(values, result).values.astype(float)
+    if not np.isfinite(value).any():
+        raise ModelError("this figure needs at least one finite value")
+    return value
+
+
+def kept_cities(result: xr.Dataset, omit: Sequence[str]) -> Array:
+    """Which of the result's cities are not among those to `omit`, as a mask.
+
+    **Raises:** `ModelError` where a city to omit is not in the result.
+    """
+    cities = result["city"].values.tolist()
+    unknown = [str(city) for city in omit if city not in cities]
+    if unknown:
+        raise ModelError(f"cities to leave out are not in the data: {', '.join(unknown)}")
+    return ~np.isin(result["city"].values, list(omit)) if len(omit) else np.ones(len(cities), bool)
+
+
+def city_names(cities: Sequence[str], *results: xr.Dataset) -> str:
+    """Names of cities in a sentence, from `title` of the first result that has it; codes where none has."""
+    titled = [result for result in results if "title" in result.variables and result["title"].dims == ("city",)]
+    names = [str(titled[0]["title"].sel(city=city).item()) if titled else str(city) for city in cities]
+    return "; ".join(names)
+
+
 def wage_premium(result: xr.Dataset) -> Array:
     """Log wage of the first over the second occupation by city; NaN where one of them is not employed."""
-    wage = result["wage"].transpose("city", "occupation").values.astype(float)
+    wage = variable(result, "wage").transpose("city", "occupation").values.astype(float)
     paid = np.isfinite(wage) & (wage > 0) & (employment_by_occupation(result) > 0)
     log_wage = np.where(paid, np.log(np.where(paid, wage, 1.0)), np.nan)
     return log_wage[:, 0] - log_wage[:, 1]
+
+
+def wage_bill(result: xr.Dataset) -> xr.DataArray:
+    """Wages paid (city, occupation, sector), zero where nobody works.
+
+    **Raises:** `ModelError` where employment by sector is not in the result.
+    """
+    name = "employment_by_sector" if "employment_by_sector" in result else "employment"
+    employment = variable(result, name)
+    if "sector" not in employment.dims:
+        raise ModelError("this figure needs employment by sector: the variable employment_by_sector")
+    bill = (variable(result, "wage") * employment).where(employment > 0, 0.0)
+    return bill.transpose("city", "occupation", "sector")
+
+
+def wedge_gap(result: xr.Dataset | xr.DataArray) -> Array:
+    """The first occupation's wedge less the second's by city, in thousands of their unit."""
+    wedge = variable(result, "wedge") if isinstance(result, xr.Dataset) else result
+    values = wedge.transpose("city", "occupation").values.astype(float)
+    return (values[:, 0] - values[:, 1]) / 1000.0
+
+
+def percent_change(before: Array, after: Array) -> Array:
+    """Change in percent of what was there before; NaN where nothing was."""
+    return 100.0 * (after / np.where(before > 0, before, np.nan) - 1.0)
 
 
 def describe(values: xr.DataArray) -> str:

@@ -1,5 +1,7 @@
 """Maps: one circle per city, its area the city's employment and its colour a value."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
-from spatialjax.plots.labels import describe, match_cities, total_employment
+from spatialjax.plots.labels import by_city, describe, total_employment
 from spatialjax.plots.projection import (
     INSET_FRAMES,
     STATE_REGIONS,
@@ -64,33 +66,48 @@ def city_map(
 
     **Raises:** `ModelError` where `values` are not by city or lack a city, or `data` lack coordinates.
     """
-    value = _by_city(values, data)
-    employment = total_employment(data)
-    longitude, latitude = _coordinate(data, "longitude"), _coordinate(data, "latitude")
-    domestic = in_united_states(longitude, latitude)
     figure = style.new_figure(7.2, 5.1)
     axes = figure.add_subplot()
-    draw_base = partial(_draw_states, outlines=outlines) if domestic else _draw_graticule
-    x, y = draw_base(axes, longitude, latitude)
-    areas = style.marker_areas(employment, largest=largest_marker)
-    circles = _draw_cities(axes, x, y, value, areas, _colours(value, diverging))
-    _add_colour_bar(figure, axes, circles, value, label or describe(values))
-    _add_size_legend(figure, axes, float(np.nanmax(employment)), largest_marker, inside=domestic)
+    draw_map(axes, values, data, label, diverging=diverging, outlines=outlines, largest_marker=largest_marker)
     if title:
         axes.set_title(title)
     return figure
 
 
-def _by_city(values: xr.DataArray, data: xr.Dataset) -> Array:
-    if values.dims != ("city",):
-        raise ModelError(
-            f"a map takes one value per city, found dimensions {values.dims}: select the others, "
-            "for example values.sel(occupation=...)"
-        )
-    value = match_cities(values, data).values.astype(float)
-    if not np.isfinite(value).any():
-        raise ModelError("a map needs at least one finite value")
-    return value
+def draw_map(
+    axes: Axes,
+    values: xr.DataArray,
+    data: xr.Dataset,
+    label: str | None = None,
+    *,
+    diverging: bool = False,
+    outlines: bool = True,
+    largest_marker: float = style.LARGEST_MARKER,
+) -> None:
+    """A map on given axes, with its colour bar and its legend of sizes; arguments as of [`city_map`][]."""
+    value, employment = by_city(values, data), total_employment(data)
+    base = draw_base(axes, data, outlines=outlines)
+    areas = style.marker_areas(employment, largest=largest_marker)
+    circles = draw_cities(axes, base.x, base.y, value, areas, colours(value, diverging))
+    add_colour_bar(axes, circles, value, label or describe(values))
+    _add_size_legend(axes, float(np.nanmax(employment)), largest_marker, inside=base.domestic)
+
+
+@dataclass(frozen=True)
+class Base:
+    """Positions of cities on a map, and whether it is one of the United States."""
+
+    x: Array
+    y: Array
+    domestic: bool
+
+
+def draw_base(axes: Axes, data: xr.Dataset, *, outlines: bool = True) -> Base:
+    """An empty map that suits the cities: of the United States, or axes in degrees."""
+    longitude, latitude = _coordinate(data, "longitude"), _coordinate(data, "latitude")
+    domestic = in_united_states(longitude, latitude)
+    draw = partial(_draw_states, outlines=outlines) if domestic else _draw_graticule
+    return Base(*draw(axes, longitude, latitude), domestic)
 
 
 def _coordinate(data: xr.Dataset, name: str) -> Array:
@@ -99,9 +116,9 @@ def _coordinate(data: xr.Dataset, name: str) -> Array:
     return data[name].values.astype(float)
 
 
-def _colours(value: Array, diverging: bool) -> dict[str, Any]:
-    """Colour map and robust limits."""
-    low, high = np.nanpercentile(value[np.isfinite(value)], ROBUST_PERCENTILES)
+def colours(value: Array, diverging: bool = False) -> dict[str, Any]:
+    """Colour map and robust limits; the values may be of several maps."""
+    low, high = np.percentile(value[np.isfinite(value)], ROBUST_PERCENTILES)
     if diverging:
         high = max(abs(low), abs(high))
         low = -high
@@ -144,14 +161,7 @@ def _degrees(degrees: float, positive: str, negative: str) -> str:
     return f"{abs(degrees):g}°{positive if degrees > 0 else negative if degrees < 0 else ''}"
 
 
-def _draw_cities(
-    axes: Axes,
-    x: Array,
-    y: Array,
-    value: Array,
-    areas: Array,
-    colours: dict[str, Any],
-) -> PathCollection:
+def draw_cities(axes: Axes, x: Array, y: Array, value: Array, areas: Array, colours: dict[str, Any]) -> PathCollection:
     """Circles, the largest first; those without a value are empty and lie below the others."""
     order = np.argsort(-areas, kind="stable")
     x, y, value, areas = x[order], y[order], value[order], areas[order]
@@ -161,12 +171,14 @@ def _draw_cities(
     return axes.scatter(x[known], y[known], areas[known], c=value[known], zorder=3, **edge, **colours)
 
 
-def _add_colour_bar(figure: Figure, axes: Axes, circles: PathCollection, value: Array, label: str) -> None:
-    below = np.nanmin(value) < circles.norm.vmin
-    above = np.nanmax(value) > circles.norm.vmax
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
-    bar = figure.colorbar(
-        circles, ax=axes, location="bottom", extend=extend, shrink=0.5, aspect=32, pad=0.02, fraction=0.06
+def add_colour_bar(axes: Axes | Sequence[Axes], circles: PathCollection, value: Array, label: str) -> None:
+    """Under one map or a row of maps, pointed where values lie beyond its ends."""
+    first, shrink = (axes, 0.5) if isinstance(axes, Axes) else (axes[0], 0.5 / len(axes))
+    known = value[np.isfinite(value)]
+    ends = (bool(known.min() < circles.norm.vmin), bool(known.max() > circles.norm.vmax))
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, "neither")
+    bar = first.figure.colorbar(
+        circles, ax=axes, location="bottom", extend=extend, shrink=shrink, aspect=32, pad=0.02, fraction=0.06
     )
     bar.locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
     bar.set_label(label)
@@ -174,9 +186,9 @@ def _add_colour_bar(figure: Figure, axes: Axes, circles: PathCollection, value: 
     bar.ax.tick_params(labelsize=8.0, length=2.5, width=0.5)
 
 
-def _add_size_legend(figure: Figure, axes: Axes, biggest: float, largest: float, *, inside: bool) -> None:
+def _add_size_legend(axes: Axes, biggest: float, largest: float, *, inside: bool) -> None:
     """In the corner that a map of the United States leaves free, or below any other map."""
     if inside:
         style.size_legend(axes, biggest, largest=largest, loc="lower right", borderaxespad=0.0)
     else:
-        style.size_legend(figure, biggest, largest=largest, row=True, loc="outside lower center")
+        style.size_legend(axes.figure, biggest, largest=largest, row=True, loc="outside lower center")

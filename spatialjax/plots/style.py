@@ -8,7 +8,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 Array = np.ndarray
@@ -80,6 +82,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def leave_room(figure: Figure, bottom: float) -> None:
+    """Lay a figure out above this fraction of its height."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(rect=(0.0, bottom, 1.0, 1.0 - bottom))
+
+
 def dress_axes(axes: Axes, *, grid: bool = True) -> None:
     """Thin ticks, and a faint grid behind the data."""
     axes.tick_params(labelsize=8.0, length=3.0, width=0.6)
@@ -124,8 +133,8 @@ def format_workers(workers: float) -> str:
 
 
 def size_legend(
-    parent: Axes | Figure, biggest_city: float, *, largest: float, row: bool = False, **placement: Any
-) -> None:
+    parent: Axes | Figure | SubFigure, biggest_city: float, *, largest: float, row: bool = False, **placement: Any
+) -> Legend:
     """Add a legend of marker sizes, in a column or a `row`; `placement` goes to matplotlib's legend.
 
     `biggest_city` is the number of workers whose marker has the area `largest`, in points squared.
@@ -136,7 +145,7 @@ def size_legend(
     labels = [format_workers(size) for size in sizes]
     if row:
         labels[-1] += " workers"
-    parent.legend(
+    return parent.legend(
         handles=[_size_handle(area) for area in areas],
         labels=labels,
         title=None if row else "Workers",

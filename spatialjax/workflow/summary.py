@@ -122,7 +122,8 @@ def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> 
         table[f"income_{name}"] = baseline["income"].sel(at).values
         table[f"amenity_{name}"] = baseline["amenity"].sel(at).values
         table[f"wedge_{name}"] = baseline["wedge"].sel(at).values
-    table["price_index"] = baseline["price_index"].values
+    for name, column in _columns("price_index", baseline["price_index"]):
+        table[name] = column.values
     table["land_income"] = baseline["land_income"].values
     table["specialisation_gini"] = specialisation(baseline).values
     for label, result in counterfactuals.items():
@@ -131,6 +132,13 @@ def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> 
             table[f"share_{name}_{label}"] = occupation_share(result).sel(occupation=name).values
             table[f"wage_{name}_{label}"] = result["wage"].sel(occupation=name).values
     return table
+
+
+def _columns(name: str, values: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
+    """One column, or one by occupation."""
+    if "occupation" not in values.dims:
+        return [(name, values)]
+    return [(f"{name}_{k}", values.sel(occupation=k)) for k in values["occupation"].values]
 
 
 def sector_table(baseline: xr.Dataset, economy: Economy) -> pd.DataFrame:
@@ -147,7 +155,12 @@ def sector_table(baseline: xr.Dataset, economy: Economy) -> pd.DataFrame:
     table["gross_output"] = output.sum("city").values
     share = np.asarray(economy.value_added_share)
     table["value_added_share"] = (share * output.values).sum(0) / output.values.sum(0)
-    table["consumption_share"] = np.asarray(economy.consumption_share)
+    dimensions = ("occupation", "sector")[-economy.consumption_share.ndim :]
+    shares = xr.DataArray(
+        np.asarray(economy.consumption_share), dims=dimensions, coords={d: baseline[d] for d in dimensions}
+    )
+    for name, column in _columns("consumption_share", shares):
+        table[name] = column.values
     mended = {m.sector: m.value_added_share_in_data for m in economy.mended}
     table["value_added_share_before_mending"] = [mended.get(str(s), np.nan) for s in table.index]
     quotient = location_quotient(baseline).where(city_size(baseline) > 0)
