@@ -4,6 +4,8 @@ The exogenous part of productivity, amenities and land stay what they are: each 
 own, to be solved before its optimum.
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -25,7 +27,7 @@ def without_trade_costs(economy: Economy) -> Economy:
     uses_land = _uses_land(economy)
     traded = tuple(j for j, land in enumerate(uses_land) if not land)
     cost = jnp.where(uses_land[:, None, None], economy.log_iceberg_cost, 0.0)
-    return eqx.tree_at(lambda e: (e.log_iceberg_cost, e.traded), economy, (cost, traded), is_leaf=_is_positions)
+    return replace(economy, log_iceberg_cost=cost, traded=traded)
 
 
 def homogeneous_links(economy: Economy, equilibrium: Equilibrium) -> Economy:
@@ -70,7 +72,3 @@ def _mix_by_city(economy: Economy):
 
 def _is_positive(values) -> bool:
     return bool((values > 0).all())
-
-
-def _is_positions(leaf) -> bool:
-    return isinstance(leaf, tuple) and all(isinstance(j, int) for j in leaf)

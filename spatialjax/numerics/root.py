@@ -23,10 +23,14 @@ from spatialjax.numerics.safe_math import largest
 
 MAX_STEPS = 25
 """Steps of a round, after which the local inverse is computed afresh."""
-MARCH = 10
-"""Steps of a march; twice as many each time the round after it fails."""
+FIRST_MARCH = 10
+"""Steps of the first march; twice as many each time the rounds after it fail."""
+NEWTON, DAMPED, MARCH = 0, 1, 2
+"""Kinds of round: around the local Newton step, around a march's step, and one step of a march."""
 PACE = 6.0
-"""Time that a step of a march lasts: one is a damped sweep, infinity a local Newton step."""
+"""Longest time that a step of a march lasts in a place: one is a damped sweep, infinity a local Newton step."""
+SLOWER, FASTER = 0.5, 1.2
+"""The pace of a place that turns back, and of one that goes on, becomes this multiple of what it was."""
 MAX_ROUNDS = 120
 PROGRESS = 0.5
 """A round must bring its step down to this part of what it was, or a march follows from where it began."""
@@ -59,7 +63,10 @@ class Root(eqx.Module):
 class _Search(NamedTuple):
     at: Iterate
     error: Float[Array, ""]
-    marching: Int[Array, ""]
+    last_move: Float[Array, "place variable"]
+    pace: Float[Array, "place one"]
+    kind: Int[Array, ""]
+    steps_left: Int[Array, ""]
     next_march: Int[Array, ""]
     evaluations: Int[Array, ""]
     rounds: Int[Array, ""]
@@ -113,8 +120,8 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         return unfinished & (search.rounds < MAX_ROUNDS)
 
     def run_round(search: _Search) -> _Search:
-        marching = search.marching > 0
-        damping = jnp.where(marching, 1 / (PACE * relaxation), 0.0)
+        marching = search.kind == MARCH
+        damping = jnp.where(search.kind == NEWTON, 0.0, 1 / (search.pace * relaxation))
         local = local_newton(search.at.state, args, initial, residual, localise, damping)
         left = max_evaluations - search.evaluations
         round_ = accelerated_round(
@@ -127,21 +134,21 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         finished = round_.error < tolerance
         better = largest(round_.best.residual) < search.error
         progressed = better & (round_.best_norm < PROGRESS * round_.start_norm)
-        arrived = finished | (marching & jnp.isfinite(round_.error))
-        failed = ~marching & ~progressed & ~finished
+        to_last = finished | (marching & jnp.isfinite(round_.error))
         at = jax.tree.map(
-            lambda last, best, start: jnp.where(arrived, last, jnp.where(failed | marching, start, best)),
+            lambda last, best, start: jnp.where(to_last, last, jnp.where(progressed, best, start)),
             round_.current,
             round_.best,
             search.at,
         )
-        return _Search(
-            at,
-            largest(at.residual),
-            jnp.where(failed, search.next_march, jnp.maximum(search.marching - 1, 0)),
-            jnp.where(failed, 2 * search.next_march, search.next_march),
-            search.evaluations + round_.steps,
-            search.rounds + 1,
+        move = at.state - search.at.state
+        return _next_round(search, marching, progressed)._replace(
+            at=at,
+            error=largest(at.residual),
+            last_move=jnp.where(marching, move, 0.0),
+            pace=jnp.where(marching, _adapted(search.pace, move, search.last_move), search.pace),
+            evaluations=search.evaluations + round_.steps,
+            rounds=search.rounds + 1,
         )
 
     state = pack(initial)
@@ -153,8 +160,11 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         _Search(
             approach.best,
             approach.best_error,
+            jnp.zeros_like(state),
+            jnp.full((state.shape[0], 1), PACE, state.dtype),
+            jnp.asarray(NEWTON),
             jnp.zeros((), int),
-            jnp.asarray(MARCH),
+            jnp.asarray(FIRST_MARCH),
             1 + approach.sweeps,
             jnp.zeros((), int),
         ),
@@ -169,6 +179,29 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         ),
     )
     return search.at.state, (search.at.residual, search.evaluations, status)
+
+
+def _next_round(search: _Search, marching, progressed) -> _Search:
+    """The kind of the next round: a Newton round that fails is followed by a damped one, and that by a march."""
+    marches_on = marching & (search.steps_left > 1)
+    damped_next = (search.kind == NEWTON) & ~progressed
+    march_next = (search.kind == DAMPED) & ~progressed
+    kind = jnp.where(marches_on | march_next, MARCH, jnp.where(damped_next, DAMPED, NEWTON))
+    return search._replace(
+        kind=kind,
+        steps_left=jnp.where(march_next, search.next_march, search.steps_left - 1),
+        next_march=jnp.where(march_next, 2 * search.next_march, search.next_march),
+    )
+
+
+def _adapted(pace, move, last_move):
+    """The pace of each place: slower where it turned back.
+
+    A place on its way from one local solution to another moves away from the first at some rate; a step longer than
+    the inverse of that rate would take it backwards.
+    """
+    turned = (move * last_move).sum(1, keepdims=True) < 0
+    return jnp.where(turned, SLOWER * pace, jnp.minimum(FASTER * pace, PACE))
 
 
 class _Approach(NamedTuple):

@@ -19,6 +19,9 @@ from spatialjax.plots.scatter import heading
 LARGEST_DOT, SMALLEST_DOT = 150.0, 6.0
 """Areas of the markers of a map of flows: of the largest city, and of cities too small to be seen in proportion."""
 
+MANY_ARROWS = 400
+"""More arrows than these on a map are drawn fainter."""
+
 EASTERN_EDGE = 2330.0
 """Where the map of the United States ends without the legend of sizes, km."""
 
@@ -108,8 +111,12 @@ def _from_to(panel: FlowPanel, data: xr.Dataset) -> pd.DataFrame:
 
 
 def _draw_flows(axes: Axes, base: Base, flows: pd.DataFrame, areas: np.ndarray) -> None:
-    """Arrows from the edge of the origin to that of the destination, below the cities; large flows are heavier."""
+    """Arrows from the edge of the origin to that of the destination, below the cities.
+
+    Large flows are heavier, and all are fainter where there are many.
+    """
     places, radii = np.column_stack([base.x, base.y]), np.sqrt(areas) / 2
+    strength = min(1.0, np.sqrt(MANY_ARROWS / max(len(flows), 1)))
     weight = np.clip(flows["size"] / flows["size"].abs().max(), 0.0, 1.0)
     for origin, destination, heavy in zip(flows["origin"], flows["destination"], weight, strict=True):
         arrow = FancyArrowPatch(
@@ -120,9 +127,9 @@ def _draw_flows(axes: Axes, base: Base, flows: pd.DataFrame, areas: np.ndarray) 
             mutation_scale=6.0,
             shrinkA=radii[origin],
             shrinkB=radii[destination] + 0.3,
-            linewidth=0.3 + 0.5 * heavy,
+            linewidth=0.3 + 0.6 * heavy,
             color=style.INK,
-            alpha=0.35 + 0.45 * heavy,
+            alpha=strength * (0.35 + 0.5 * heavy),
             zorder=1.5,
         )
         arrow.set_in_layout(False)

@@ -82,7 +82,7 @@ def price_decomposition_panels(
         _add_legend(grid[:, column].tolist())
         label_log_workers(grid[-1, column])
     for axes in grid[:, 0]:
-        axes.set_ylabel("Log change")
+        axes.set_ylabel("Contribution to log change")
     heading(figure, title)
     return figure
 
