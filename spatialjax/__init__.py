@@ -12,8 +12,9 @@ from spatialjax.cities.inversion import invert, validate
 from spatialjax.cities.location import FixedEmployment, FreeMobility, Mobility
 from spatialjax.cities.objectives import EqualGains, MaxMin, Objective, ParetoWeights, WelfareReference
 from spatialjax.cities.optimal_policy import OptimalPolicy
-from spatialjax.cities.planner import Optimum, optimum, policy_effect
+from spatialjax.cities.planner import Optimum, frontier_curvature, optimum
 from spatialjax.cities.policies import FlatTax, PhasedOutPayment, ScaledPolicy, Transfers, net_transfer
+from spatialjax.cities.policy_effect import PolicyEffect, policy_effect
 from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import (
     IndustrySpillover,
@@ -62,6 +63,7 @@ __all__ = [
     "Optimum",
     "ParetoWeights",
     "PhasedOutPayment",
+    "PolicyEffect",
     "Preferences",
     "Residuals",
     "ScaledPolicy",
@@ -75,6 +77,7 @@ __all__ = [
     "evaluate_at",
     "expenditure_share",
     "find_equilibria",
+    "frontier_curvature",
     "invert",
     "land_dividend",
     "load_data",

@@ -1,5 +1,7 @@
 """Small economies for tests: random ones with asymmetric costs, and data made from their equilibria."""
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -146,4 +148,36 @@ def data_from(economy, equilibrium):
             "sector": sectors,
             "input": sectors,
         },
+    )
+
+
+class Allocation(eqx.Module):
+    """Who works where and earns what, in no equilibrium: for what is defined at any allocation."""
+
+    wage: jax.Array
+    employment: jax.Array
+    employment_by_sector: jax.Array
+    price_index: jax.Array
+    land_income: jax.Array
+    amenity: jax.Array
+    income: jax.Array
+
+
+def random_allocation(economy, seed=0):
+    """An allocation with the economy's empty cells, and a city in which the last of several occupations is absent."""
+    rng = np.random.default_rng(seed)
+    cities, occupations, _ = economy.fundamental_productivity.shape
+    lives = np.ones((cities, occupations), bool)
+    lives[-1, -1] = occupations == 1
+    by_sector = np.exp(rng.normal(3.0, 1.0, economy.fundamental_productivity.shape))
+    by_sector *= (np.asarray(economy.fundamental_productivity) > 0) & lives[:, :, None]
+    wage = np.where(lives, rng.uniform(50.0, 150.0, lives.shape), 0.0)
+    return Allocation(
+        wage=jnp.asarray(wage),
+        employment=jnp.asarray(by_sector.sum(2)),
+        employment_by_sector=jnp.asarray(by_sector),
+        price_index=jnp.asarray(rng.uniform(0.5, 2.0, cities)),
+        land_income=jnp.asarray(rng.uniform(1e3, 1e4, cities)),
+        amenity=jnp.asarray(np.where(lives, rng.uniform(0.5, 2.0, lives.shape), 0.0)),
+        income=jnp.asarray(wage * rng.uniform(0.5, 1.5, lives.shape)),
     )

@@ -3,8 +3,35 @@
 Shares no code with the library: unknowns are logs of wages, employment, rents, prices and expenditure.
 """
 
+import jax
 import numpy as np
 from scipy.optimize import root
+
+
+def raw_economy(economy, **changed):
+    """The numbers of an economy with externalities by occupation and national links, some of them changed.
+
+    By default one basket for all (`alpha` by occupation otherwise), no amenity spillovers (`amenity_elasticity`),
+    multiplicative amenities (`unit`: additive ones, measured in it), and no policy (`transfer`: a function of wages and
+    employment).
+    """
+    return {
+        "lam_hat": np.asarray(economy.fundamental_productivity),
+        "tau_share": np.asarray(economy.spillover.share),
+        "tau_size": np.asarray(economy.spillover.size),
+        "eps": float(economy.occupation_substitution),
+        "theta": float(economy.trade_elasticity),
+        "nu": float(economy.location_elasticity),
+        "beta": np.asarray(economy.land_share),
+        "gamma": np.asarray(economy.value_added_share),
+        "mu": np.asarray(economy.input_links.mix),
+        "kappa": np.exp(np.asarray(economy.log_iceberg_cost)),
+        "alpha": np.asarray(economy.consumption_share),
+        "A": np.asarray(economy.amenity),
+        "H": np.asarray(economy.land),
+        "population": np.asarray(economy.population),
+        "wage_bill": float(economy.wage_bill),
+    } | changed
 
 
 def market_clearing(z, e):
@@ -46,16 +73,29 @@ def market_clearing(z, e):
     wage_bill = (w * L).sum(0)
     chi = wage_bill / wage_bill.sum() * land_income.sum() / L.sum(0)
     income = w + chi
-    E = (income * L).sum(1)
-    new_X = e["alpha"] * E[:, None] + np.einsum("ij,nj,nj->ni", e["mu"], 1 - e["gamma"], Y)
-    C = income / np.prod(new_P ** e["alpha"], axis=1)[:, None]
-    pull = (e["A"] * C) ** nu
+    if "transfer" in e:
+        income = income + e["transfer"](w, L)
+    new_X = np.einsum("ij,nj,nj->ni", e["mu"], 1 - e["gamma"], Y)
+    C, A = np.zeros((N, K)), e["A"].copy()
+    for k in range(K):
+        alpha = e["alpha"] if e["alpha"].ndim == 1 else e["alpha"][k]
+        new_X += alpha * (income[:, k] * L[:, k])[:, None]
+        C[:, k] = income[:, k] / np.prod(new_P**alpha, axis=1)
+        if "amenity_elasticity" in e:
+            A[:, k] *= np.prod(L ** e["amenity_elasticity"][k], axis=1)
+    pull = A**nu * np.exp(nu * C / e["unit"]) if "unit" in e else (A * C) ** nu
     new_L = e["population"] * pull / pull.sum(0)
 
     wages = np.log(demand / (w * L)).ravel()
     wages[0] = np.log((w * L).sum() / e["wage_bill"])  # one market is redundant; the numeraire takes its place
     parts = [wages, np.log(new_L / L).ravel(), np.log(land_income / (r * e["H"]))]
     return np.concatenate([*parts, np.log(new_P / P).ravel(), np.log(new_X / X).ravel()])
+
+
+def near(equilibrium):
+    """The unknowns at an equilibrium, moved a little: where scipy starts."""
+    state = np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(equilibrium.state())])
+    return state + 0.02 * np.random.default_rng(0).standard_normal(state.size)
 
 
 def solve_raw(e, start):

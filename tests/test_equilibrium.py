@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from economies import one_sector_economy, random_economy
-from raw_model import solve_raw
+from raw_model import near, raw_economy, solve_raw
 
 import spatialjax as sj
 from spatialjax.cities.equilibrium import EquilibriumStatus, evaluate_at, solve_with
@@ -38,28 +38,8 @@ def asymmetric_costs(cities, seed=1):
 @pytest.mark.parametrize("substitution", [2.0, 0.6])
 def test_agrees_with_scipy_on_the_raw_equations(occupations, substitution):
     economy = random_economy(4, 4, occupations, seed=occupations, occupation_substitution=substitution)
-    raw = {
-        "lam_hat": np.asarray(economy.fundamental_productivity),
-        "tau_share": np.asarray(economy.spillover.share),
-        "tau_size": np.asarray(economy.spillover.size),
-        "eps": substitution,
-        "theta": 4.0,
-        "nu": 2.0,
-        "beta": np.asarray(economy.land_share),
-        "gamma": np.asarray(economy.value_added_share),
-        "mu": np.asarray(economy.input_links.mix),
-        "kappa": np.exp(np.asarray(economy.log_iceberg_cost)),
-        "alpha": np.asarray(economy.consumption_share),
-        "A": np.asarray(economy.amenity),
-        "H": np.asarray(economy.land),
-        "population": np.asarray(economy.population),
-        "wage_bill": float(economy.wage_bill),
-    }
     ours = sj.solve(economy, tolerance=TIGHT)
-    state = ours.state()
-    rng = np.random.default_rng(0)
-    start = np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(state)])
-    theirs = solve_raw(raw, start + 0.02 * rng.standard_normal(start.size))
+    theirs = solve_raw(raw_economy(economy), near(ours))
     for name, values in theirs.items():
         close(getattr(ours, name), values)
 

@@ -23,7 +23,6 @@ from spatialjax.numerics.implicit import LinearisedRoot
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.typing import ByOccupation, CityOccupation
 
-Gradients = Float[Array, "occupation instrument"]
 CERTIFIED = 1e-6
 """Largest residual of the first-order conditions at which a policy is called an optimum."""
 
@@ -142,7 +141,7 @@ def _curvature(economy: Economy, state: State, transfer, weights: ByOccupation, 
     return jax.vmap(along)(directions) / (weights @ _welfare(economy, state, transfer))
 
 
-def first_order_conditions(gradient: Gradients, direct: np.ndarray | None = None) -> tuple[float, np.ndarray, float]:
+def first_order_conditions(gradient: np.ndarray, direct: np.ndarray | None = None) -> tuple[float, np.ndarray, float]:
     """Residual, weights and cosine of a certificate, from gradients.
 
     `direct` is the scale of the gradient where there is one occupation only.

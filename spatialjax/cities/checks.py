@@ -97,7 +97,10 @@ def _shape_problems(economy: Economy):
 
 def _other_shapes(name: str, sizes: dict[str, int]) -> list[tuple[int, ...]]:
     """Shapes that a leaf may have besides that of `AXES`."""
-    others = {"trade_elasticity": [()], "consumption_share": [(sizes["occupation"], sizes["sector"])]}
+    others: dict[str, list[tuple[int, ...]]] = {
+        "trade_elasticity": [()],
+        "consumption_share": [(sizes["occupation"], sizes["sector"])],
+    }
     return others.get(name, [])
 
 

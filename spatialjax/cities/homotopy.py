@@ -12,8 +12,8 @@ FIRST_STEP = 0.25
 SMALLEST_STEP = 1e-3
 """Where halved steps still fail, the path ends: the equilibrium that it follows disappears beyond (a fold)."""
 GROWTH = 1.5
-MAX_JUMP = 1.0
-"""Log points in employment that one step may move: a larger move has left the path for another equilibrium."""
+MAX_JUMP = 0.5
+"""Log points in employment that one step may move: a larger move may have left the path for another equilibrium."""
 
 
 class Path(NamedTuple):

@@ -72,7 +72,7 @@ def invert(
         ("housing_share", housing_share),
         ("minimum_consumption_share", 0.0 if minimum_consumption_share is None else minimum_consumption_share),
     ):
-        check_parameter(name, value)
+        check_parameter(name, np.asarray(value) if isinstance(value, Sequence) else value)
     if amenities not in AMENITIES:
         raise ModelError(f"amenities must be one of {', '.join(AMENITIES)}, found {amenities!r}")
     check_data(data)

@@ -1,4 +1,4 @@
-"""Equilibria and optima as labelled data sets: named dimensions, labels and units."""
+"""Equilibria and policies as labelled data sets: named dimensions, labels and units."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import xarray as xr
 from spatialjax.cities.equilibrium import RESIDUAL_BLOCKS, Equilibrium
 
 if TYPE_CHECKING:
-    from spatialjax.cities.planner import Optimum
+    from spatialjax.cities.policy_effect import PolicyEffect
 
 DIMENSIONS = {
     "wage": (("city", "occupation"), "US dollars a year", "wage"),
@@ -57,7 +57,7 @@ def _labelled(values: np.ndarray, dimensions: tuple[str, ...], units: str, long_
     return dimensions[: values.ndim], values, {"units": units, "long_name": long_name}
 
 
-OPTIMUM_DIMENSIONS = {
+POLICY_DIMENSIONS = {
     "wedge": (("city", "occupation"), "US dollars a year", "social less private value"),
     "transfer": (("city", "occupation"), "US dollars a year", "net transfer per worker"),
     "base_transfer": (("occupation",), "US dollars a year", "part of the net transfer that is alike in all cities"),
@@ -65,16 +65,16 @@ OPTIMUM_DIMENSIONS = {
 }
 
 
-def optimum_to_xarray(optimum: "Optimum", data: xr.Dataset) -> xr.Dataset:
-    """An optimum's allocation, policy and certificate with the dimensions and labels of the data."""
-    result = equilibrium_to_xarray(optimum.equilibrium, data)
-    for name, description in OPTIMUM_DIMENSIONS.items():
-        result[name] = _labelled(np.asarray(getattr(optimum, name)), *description)
-    result.attrs["outcome"] = optimum.outcome
-    result.attrs["objective"] = type(optimum.objective).__name__
-    if optimum.path is not None:
-        result.attrs["path_reached"] = optimum.path.reached
-    if (certificate := optimum.certificate) is not None:
+def policy_to_xarray(effect: "PolicyEffect", data: xr.Dataset) -> xr.Dataset:
+    """A policy's allocation, transfers and certificate with the dimensions and labels of the data."""
+    result = equilibrium_to_xarray(effect.equilibrium, data)
+    for name, description in POLICY_DIMENSIONS.items():
+        if hasattr(effect, name):
+            result[name] = _labelled(np.asarray(getattr(effect, name)), *description)
+    result.attrs["outcome"] = effect.outcome
+    if effect.path is not None:
+        result.attrs["path_reached"] = effect.path.reached
+    if (certificate := effect.certificate) is not None:
         result["certificate_weight"] = _labelled(
             certificate.weights, ("occupation",), "1", "weights at which gradients of welfare add up to zero"
         )

@@ -97,25 +97,26 @@ class ParetoWeights(Objective):
         valued = self.weights * accounts.population * relative**-self.inequality_aversion
         return (accounts.cost / accounts.cost.sum()) / (valued / valued.sum())
 
-    def social_welfare(self, welfare: ByOccupation, population: ByOccupation) -> Scalar:
-        """Sum over workers of weights[k] U(v[k])."""
-        aversion = self.inequality_aversion
-        logarithmic = aversion == 1
-        power = jnp.where(logarithmic, 0.5, 1 - aversion)
-        utility = jnp.where(logarithmic, jnp.log(welfare), welfare**power / power)
-        return (self.weights * population * utility).sum()
+    def utility(self, welfare: ByOccupation) -> ByOccupation:
+        """U(v)."""
+        logarithmic = self.inequality_aversion == 1
+        power = jnp.where(logarithmic, 0.5, 1 - self.inequality_aversion)
+        return jnp.where(logarithmic, jnp.log(welfare), welfare**power / power)
+
+    def marginal_utility(self, welfare: ByOccupation) -> ByOccupation:
+        """The derivative of U."""
+        return welfare**-self.inequality_aversion
 
 
 class PhasedIn(Objective):
-    """A part of the way from the shares of the reference equilibrium to those that an objective wants."""
+    """A part of the way from another allocation, of which the accounts are given, to what an objective wants."""
 
     objective: Objective
-    reference: WelfareReference
-    strength: Scalar
+    start: WelfareAccounts
+    part: Scalar
 
     def balance(self, accounts):
-        at_reference = self.objective.balance(self.reference.accounts)
-        return self.objective.balance(accounts) - (1 - self.strength) * at_reference
+        return self.objective.balance(accounts) - (1 - self.part) * self.objective.balance(self.start)
 
 
 class GivenGains(Objective):

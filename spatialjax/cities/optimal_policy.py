@@ -10,7 +10,7 @@ from spatialjax.cities.distribution import distribute
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.externalities import amenity_wedge_matrix, productivity_wedge
 from spatialjax.cities.income import IncomeRule, IncomeState, land_dividend
-from spatialjax.cities.objectives import EqualGains, Objective, PhasedIn, WelfareReference
+from spatialjax.cities.objectives import EqualGains, Objective, WelfareReference
 from spatialjax.cities.spillovers import NoAmenitySpillover
 from spatialjax.typing import ByOccupation, CityOccupation, Scalar
 
@@ -29,8 +29,7 @@ class OptimalPolicy(IncomeRule):
     w + Delta - P[n] / nu + chi + R (CH eq. 11). R balances the budget and shares gains as `objective` wants.
 
     - `reference`: what gains are measured against.
-    - `strength`: the part t of the policy that is in force, with tL(t) = t tL and Delta(t) = t Delta, and gains
-      shared a part of the way from how the equilibrium shares welfare.
+    - `strength`: the part t of the policy that is in force, with tL(t) = t tL and Delta(t) = t Delta.
     - `location_tax`: the part of the tax on place that is levied; 1 at the optimum.
     """
 
@@ -65,8 +64,7 @@ class OptimalPolicy(IncomeRule):
             income = lambda lump_sum: before + lump_sum  # noqa: E731
         else:
             income = self._with_amenity_wedge(before, state, economy)
-        objective = PhasedIn(self.objective, self.reference, self.strength)
-        lump_sum = distribute(income, state, economy, objective, self.reference)
+        lump_sum = distribute(income, state, economy, self.objective, self.reference)
         return Schedule(income(lump_sum), lump_sum)
 
     def _after_tax(self, social_product, state: IncomeState, economy: Economy) -> CityOccupation:

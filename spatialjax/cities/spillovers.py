@@ -165,7 +165,7 @@ class OccupationAmenitySpillover(eqx.Module):
 
     elasticity: Float[Array, "occupation other"]
 
-    def __init__(self, elasticity: ArrayLike = ((0.77, -1.24), (0.18, -0.43))):
+    def __init__(self, elasticity: Sequence[Sequence[float]] = ((0.77, -1.24), (0.18, -0.43))):
         self.elasticity = jnp.asarray(elasticity, dtype=float)
 
     def __call__(self, employment: CityOccupation) -> CityOccupation:

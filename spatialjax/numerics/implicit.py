@@ -62,7 +62,7 @@ def implicit_tangent(
     _, forcing = eqx.filter_jvp(lambda args: evaluate(state, args), (args,), (args_tangent,))
     _, push = jax.linearize(lambda packed: evaluate(packed, args), state)
     fixed = jax.tree.map(_stop_gradient, (state, args))
-    local = local_newton(*fixed, structure, residual, localise)
+    local = local_newton(fixed[0], fixed[1], structure, residual, localise)
     return jax.lax.custom_linear_solve(
         lambda packed: -push(packed),
         forcing,
