@@ -151,6 +151,22 @@ def data_from(economy, equilibrium):
     )
 
 
+def city_mix(economy):
+    """The economy with a mix of inputs of its own in each city."""
+    rng = np.random.default_rng(7)
+    cities, sectors = economy.value_added_share.shape
+    mix = rng.dirichlet(np.ones(sectors), (cities, sectors)).transpose(0, 2, 1)
+    return eqx.tree_at(lambda e: e.input_links, economy, sj.CityInputMix(jnp.asarray(mix)))
+
+
+def planner_economy(seed=0, **options):
+    """A mix of inputs by city, and all sectors traded but the one that uses land: what variants of economies have.
+
+    The same shapes in all tests of planners: they compile once.
+    """
+    return city_mix(random_economy(6, 4, 2, local_sectors=(), seed=seed, **options))
+
+
 class Allocation(eqx.Module):
     """Who works where and earns what, in no equilibrium: for what is defined at any allocation."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from economies import data_from, random_economy
+from economies import city_mix, data_from, random_economy
 from jaxtyping import Array, Float
 
 import spatialjax as sj
@@ -54,14 +54,6 @@ class Case(NamedTuple):
 
     def decompose(self, how):
         return how(self.economy, self.before, self.after, self.data)
-
-
-def city_mix(economy):
-    """The economy with a mix of inputs of its own in each city."""
-    rng = np.random.default_rng(7)
-    cities, sectors = economy.value_added_share.shape
-    mix = rng.dirichlet(np.ones(sectors), (cities, sectors)).transpose(0, 2, 1)
-    return eqx.tree_at(lambda e: e.input_links, economy, sj.CityInputMix(jnp.asarray(mix)))
 
 
 def economy_of(kind):

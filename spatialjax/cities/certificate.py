@@ -4,7 +4,7 @@ A policy is optimal only if no small change of it raises the welfare of all occu
 welfare in the instruments, weighted by some positive weights, must add up to zero.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ from scipy.optimize import nnls
 
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
+from spatialjax.cities.income import IncomeRule
 from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, clear_markets, excess, localise
 from spatialjax.cities.policies import Transfers, net_transfer
@@ -66,79 +67,102 @@ def certify(economy: Economy, equilibrium: Equilibrium) -> Certificate:
     One adjoint an occupation for the gradients, one linear solve a direction for curvature.
     """
     transfer = net_transfer(equilibrium)
-    gradient, adjoint = _gradients(economy, equilibrium.state(), transfer)
-    flat = np.asarray(gradient).reshape(gradient.shape[0], -1)
+    rule, state = Transfers(transfer), equilibrium.state()
+    derivatives = welfare_gradients(economy, state, rule)
+    gradient = np.asarray(derivatives.gradient.transfer)
+    flat = gradient.reshape(gradient.shape[0], -1)
     direct = np.asarray(_direct_effect(equilibrium)) if gradient.shape[0] == 1 else None
     residual, weights, cosine = first_order_conditions(flat, direct)
-    directions = jnp.asarray(_directions(equilibrium, transfer, flat))
-    curvature = _curvature(economy, equilibrium.state(), transfer, jnp.asarray(weights), adjoint, directions)
-    return Certificate(residual, weights, cosine, np.asarray(curvature), np.asarray(gradient))
+    directions = Transfers(jnp.asarray(_directions(equilibrium, transfer, flat)))
+    curvature = welfare_curvature(economy, state, rule, jnp.asarray(weights), derivatives.multipliers, directions)
+    return Certificate(residual, weights, cosine, np.asarray(curvature), gradient)
 
 
-def _system(economy: Economy, transfer: CityOccupation) -> System:
-    return System.of(economy, Transfers(transfer), FreeMobility())
+class WelfareGradients(NamedTuple):
+    """Derivatives of welfare in the parameters of an income rule, at an equilibrium under it.
 
-
-def _welfare(economy: Economy, state: State, transfer: CityOccupation) -> ByOccupation:
-    """Welfare by occupation at a state, in equilibrium or not."""
-    markets = clear_markets(state, _system(economy, transfer))
-    return economy.preferences.welfare(markets.attraction, economy.location_elasticity)
-
-
-@eqx.filter_jit
-def _gradients(
-    economy: Economy, state: State, transfer: CityOccupation
-) -> tuple[Float[Array, "welfare_of city occupation"], Float[Array, "welfare_of place variable"]]:
-    """Each occupation's welfare derivatives in every transfer, and multipliers of the equilibrium's equations."""
-    _, pull = jax.vjp(
-        lambda packed, transfer: (
-            _welfare(economy, unpack(packed, state), transfer),
-            pack(excess(unpack(packed, state), _system(economy, transfer))),
-        ),
-        pack(state),
-        transfer,
-    )
-    linearised = LinearisedRoot(excess, localise, state, _system(economy, transfer))
-    no_welfare = jnp.zeros(economy.population.shape)
-
-    def of_one(unit: ByOccupation):
-        in_state, _ = pull((unit, jnp.zeros_like(pack(state))))
-        multipliers = linearised.adjoint(in_state)
-        _, in_transfer = pull((unit, multipliers))
-        return in_transfer, multipliers
-
-    return jax.vmap(of_one)(jnp.eye(no_welfare.size, dtype=transfer.dtype))
-
-
-@eqx.filter_jit
-def _curvature(economy: Economy, state: State, transfer, weights: ByOccupation, adjoint, directions):
-    """Second derivatives of log weighted welfare along directions.
-
-    Along the equilibrium's response, the second derivative of welfare is that of welfare plus the equilibrium's
-    equations at their multipliers: no second-order response is needed.
+    - `welfare`: of each occupation, with what is left of the equilibrium's residual corrected for to first order.
+    - `gradient`: the rule with derivatives of each occupation's welfare in the place of every floating-point array;
+      `direct`: the part of them at given wages, prices and employment. Both have welfare's occupation as first axis.
+    - `multipliers`: of the equilibrium's equations, for each occupation's welfare.
     """
-    linearised = LinearisedRoot(excess, localise, state, _system(economy, transfer))
-    multipliers = jnp.tensordot(weights, adjoint, 1)
+
+    welfare: ByOccupation
+    gradient: Any
+    direct: Any
+    multipliers: Float[Array, "welfare_of place variable"]
+
+
+@eqx.filter_jit
+def welfare_gradients(economy: Economy, state: State, rule: IncomeRule) -> WelfareGradients:
+    """Gradients of each occupation's welfare in all parameters of an income rule: one adjoint an occupation."""
+    parameters, fixed = eqx.partition(rule, eqx.is_inexact_array)
     packed = pack(state)
 
-    def residual(transfer):
-        return pack(excess(state, _system(economy, transfer)))
-
-    def lagrangian(packed, transfer):
+    def outcomes(packed, parameters):
         at = unpack(packed, state)
-        equations = pack(excess(at, _system(economy, transfer)))
-        return weights @ _welfare(economy, at, transfer) + (multipliers * equations).sum()
+        return _welfare_and_residual(economy, at, eqx.combine(parameters, fixed))
+
+    (welfare, residual), pull = jax.vjp(outcomes, packed, parameters)
+    linearised = LinearisedRoot(excess, localise, state, _system(economy, rule))
+
+    def of_one(unit: ByOccupation):
+        in_state, direct = pull((unit, jnp.zeros_like(packed)))
+        multipliers = linearised.adjoint(in_state)
+        _, gradient = pull((unit, multipliers))
+        return gradient, direct, multipliers
+
+    gradient, direct, multipliers = jax.vmap(of_one)(jnp.eye(welfare.size, dtype=welfare.dtype))
+    return WelfareGradients(welfare + (multipliers * residual).sum((1, 2)), gradient, direct, multipliers)
+
+
+@eqx.filter_jit
+def welfare_curvature(
+    economy: Economy,
+    state: State,
+    rule: IncomeRule,
+    weights: ByOccupation,
+    multipliers: Float[Array, "welfare_of place variable"],
+    directions: IncomeRule,
+) -> Float[Array, " direction"]:
+    """Second derivatives of log weighted welfare along directions of an income rule's parameters.
+
+    Along the equilibrium's response, the second derivative of welfare is that of welfare plus the equilibrium's
+    equations at their multipliers: no second-order response is needed. `directions` is the rule with directions,
+    along a first axis, in the place of its floating-point arrays.
+    """
+    parameters, fixed = eqx.partition(rule, eqx.is_inexact_array)
+    linearised = LinearisedRoot(excess, localise, state, _system(economy, rule))
+    weighted = jnp.tensordot(weights, multipliers, 1)
+    packed = pack(state)
+
+    def outcomes(packed, parameters):
+        return _welfare_and_residual(economy, unpack(packed, state), eqx.combine(parameters, fixed))
 
     def along(direction):
-        response = linearised.tangent(jax.jvp(residual, (transfer,), (direction,))[1])
+        _, forcing = jax.jvp(lambda p: outcomes(packed, p)[1], (parameters,), (direction,))
+        response = linearised.tangent(forcing)
 
-        def value(size):
-            return lagrangian(packed + size * response, transfer + size * direction)
+        def lagrangian(size):
+            moved = jax.tree.map(lambda at, step: at + size * step, parameters, direction)
+            welfare, residual = outcomes(packed + size * response, moved)
+            return weights @ welfare + (weighted * residual).sum()
 
-        second = jax.jvp(lambda size: jax.jvp(value, (size,), (1.0,))[1], (0.0,), (1.0,))[1]
-        return second
+        return jax.jvp(lambda size: jax.jvp(lagrangian, (size,), (1.0,))[1], (0.0,), (1.0,))[1]
 
-    return jax.vmap(along)(directions) / (weights @ _welfare(economy, state, transfer))
+    return jax.vmap(along)(eqx.filter(directions, eqx.is_inexact_array)) / (weights @ outcomes(packed, parameters)[0])
+
+
+def _system(economy: Economy, rule: IncomeRule) -> System:
+    return System.of(economy, rule, FreeMobility())
+
+
+def _welfare_and_residual(economy: Economy, state: State, rule: IncomeRule):
+    """Welfare by occupation and the packed residual at a state, in equilibrium or not."""
+    system = _system(economy, rule)
+    markets = clear_markets(state, system)
+    welfare = economy.preferences.welfare(markets.attraction, economy.location_elasticity)
+    return welfare, pack(excess(state, system))
 
 
 def first_order_conditions(gradient: np.ndarray, direct: np.ndarray | None = None) -> tuple[float, np.ndarray, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from spatialjax.cities.economy import Economy
+from spatialjax.cities.flows import SectorGroups, group_members
 
 Array = np.ndarray
 
@@ -286,3 +287,13 @@ def _change(before: xr.DataArray, after: xr.DataArray) -> xr.DataArray:
     """After less before, refusing to compare different labels."""
     before, after = xr.align(before, after, join="exact")
     return after - before
+
+
+def concentration(result: xr.Dataset, groups: SectorGroups) -> xr.DataArray:
+    """Herfindahl index over cities of a sector group's employment (sector_group): 1 if it is all in one city.
+
+    `groups` are the names of the sectors' groups, such as the `sector_group` of a data set.
+    """
+    members = group_members(groups, result["sector"])
+    employment = (result["employment_by_sector"].sum("occupation") * members).sum("sector")
+    return ((employment / employment.sum("city")) ** 2).sum("city")

@@ -126,8 +126,8 @@ def _base_transfer(economy: Economy, policy: OptimalPolicy, allocation: Equilibr
 def _judge(economy: Economy, allocation: Equilibrium, certificate: Certificate | None, path: Path | None) -> str:
     if path is not None and not path.complete:
         return (
-            f"the path folds: the allocation that it follows, from the equilibrium or from the optimum with equal gains, "
-            f"exists up to {path.reached:.3f} of the way and no further"
+            "the path folds: the allocation that it follows, from the equilibrium or from the optimum with equal "
+            f"gains, exists up to {path.reached:.3f} of the way and no further"
         )
     if certificate is None:
         return describe_failure(allocation, economy)

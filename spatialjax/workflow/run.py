@@ -1,4 +1,4 @@
-"""A run of the city economy: data, inversion, equilibrium, counterfactuals, results in a folder."""
+"""A run of the city economy: data, inversion, equilibrium, counterfactuals, optima, results in a folder."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,14 +15,24 @@ import tomli_w
 import xarray as xr
 
 from spatialjax.cities.economy import Economy
-from spatialjax.cities.equilibrium import Equilibrium, evaluate_at, solve
-from spatialjax.cities.inversion import invert
+from spatialjax.cities.equilibrium import Equilibrium, evaluate_at
+from spatialjax.cities.objectives import WelfareReference
+from spatialjax.cities.planner import Optimum
+from spatialjax.cities.policy_effect import PolicyEffect, policy_effect
 from spatialjax.cities.stability import Equilibria, Stability, find_equilibria, stability
-from spatialjax.cities.wedge import wedge
 from spatialjax.data.checks import check_data
 from spatialjax.data.datasets import EMBEDDED, load_data
-from spatialjax.workflow.config import CounterfactualSection, RunConfig
+from spatialjax.workflow.cases import (
+    Case,
+    certificate_summary,
+    counterfactual_economy,
+    invert_data,
+    solve_case,
+    solve_optimum,
+)
 from spatialjax.workflow.output import environment, prepare_folder, write, write_dataset, write_json
+from spatialjax.workflow.schema import RunConfig
+from spatialjax.workflow.statements import statements_table
 from spatialjax.workflow.summary import city_table, figures_table, headline_figures, sector_table
 
 
@@ -53,85 +62,190 @@ class Silent:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run found, and where it wrote it."""
+    """What a run found, and where it wrote it.
+
+    `cases` are the economies solved: "data", each counterfactual and each variant by name. `policies` are the
+    allocations under policies, by name.
+    """
 
     folder: Path
     figures: pd.DataFrame
-    baseline: xr.Dataset
-    counterfactuals: dict[str, xr.Dataset]
+    cases: dict[str, Case]
+    policies: dict[str, xr.Dataset]
     diagnostics: dict[str, Any]
     files: list[Path] = field(default_factory=list)
 
 
 def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter | None = None) -> RunResult:
-    """Run a configuration and write its results.
+    """Run a configuration and write its results, each file as soon as it is known.
 
     **Arguments:**
 
     - `folder`: where to write; by default `config.output.folder`.
 
-    **Raises:** the errors of [`load_data`][], [`invert`][] and [`solve`][], and `OutputError`.
+    **Raises:** the errors of [`load_data`][], [`invert`][] and [`solve`][], and `OutputError`. That there is no
+    optimum is a result, said and written, not an error.
     """
-    reporter = Silent() if reporter is None else reporter
     target = prepare_folder(config.output.folder if folder is None else folder)
-    seconds: dict[str, float] = {}
+    return _Run(config, target, Silent() if reporter is None else reporter).all_stages()
 
-    def stage(name: str) -> AbstractContextManager[None]:
-        return _timed(reporter, name, seconds)
 
-    with stage("loading and checking data"):
-        data = load_data(config.data.source)
-        check_data(data)
-        reporter.say(describe_sizes(data))
-    with stage("inverting the model"):
-        economy = _invert(data, config)
-        for mended in economy.mended:
-            reporter.say(
-                f"value-added share of {mended.sector} lowered from {mended.value_added_share_in_data:.4f} to "
-                f"{mended.value_added_share:.4f} (implied consumption share {mended.consumption_share_implied:.4f})"
+class _Run:
+    """The stages of a run, which write as they go."""
+
+    def __init__(self, config: RunConfig, target: Path, reporter: Reporter):
+        self.config, self.target, self.reporter = config, target, reporter
+        self.files: list[Path] = []
+        self.seconds: dict[str, float] = {}
+        self.diagnostics: dict[str, Any] = {}
+        self.cases: dict[str, Case] = {}
+        self.policies: dict[str, xr.Dataset] = {}
+
+    def all_stages(self) -> RunResult:
+        config = self.config
+        self._solve_data()
+        self._find_optimum("data", "optimum", config.planner.optimum)
+        for name, section in config.counterfactual.items():
+            self._solve_counterfactual(name)
+            self._find_optimum(name, f"counterfactual_{name}_optimum", section.optimum)
+        for name, variant in config.variant.items():
+            self._solve_variant(name)
+            self._find_optimum(name, f"variant_{name}_optimum", variant.optimum)
+        for name in config.policy:
+            self._solve_policy(name)
+        self._examine()
+        figures = self._write_tables()
+        if config.output.figures:
+            with self._stage("drawing figures"):
+                from spatialjax.workflow.drawing import draw_figures
+
+                self.files += draw_figures(self.target, self.data, self.cases, self.policies)
+        self.diagnostics |= {"seconds": self.seconds, **environment()}
+        self.files.append(write_json(self.target / "run.json", self.diagnostics))
+        return RunResult(self.target, figures, self.cases, self.policies, self.diagnostics, self.files)
+
+    def _stage(self, name: str) -> AbstractContextManager[None]:
+        return _timed(self.reporter, name, self.seconds)
+
+    def _solve_data(self) -> None:
+        config, say = self.config, self.reporter.say
+        with self._stage("loading and checking data"):
+            self.data = load_data(config.data.source)
+            check_data(self.data)
+            say(describe_sizes(self.data))
+        with self._stage("inverting the model"):
+            economy = invert_data(self.data, config)
+            for mended in economy.mended:
+                say(
+                    f"value-added share of {mended.sector} lowered from {mended.value_added_share_in_data:.4f} to "
+                    f"{mended.value_added_share:.4f} (implied consumption share {mended.consumption_share_implied:.4f})"
+                )
+        with self._stage("checking that the data are an equilibrium"):
+            proof = evaluate_at(economy, economy.reference)
+            say(f"largest log excess {float(proof.largest()):.1e}")
+        with self._stage("solving the equilibrium and its wedges"):
+            self._keep("data", "equilibrium", solve_case(economy, self.data, config))
+            self.files.insert(0, _write_config(self.target, config))
+        self.diagnostics |= {
+            "data_are_an_equilibrium": {k: float(v) for k, v in proof.by_block().items()},
+            "mended_sectors": [vars(m) for m in economy.mended],
+        }
+
+    def _keep(self, name: str, file: str, case: Case) -> None:
+        self.cases[name] = case
+        self.files.append(write_dataset(self.target / f"{file}.nc", case.result))
+        self.reporter.say(_describe(case.equilibrium))
+
+    def _solve_counterfactual(self, name: str) -> None:
+        with self._stage(f"solving counterfactual {name}"):
+            data = self.cases["data"]
+            section = self.config.counterfactual[name]
+            economy = counterfactual_economy(data.economy, data.equilibrium, section, self.data)
+            case = solve_case(economy, self.data, self.config, data.equilibrium)
+            self._keep(name, f"counterfactual_{name}", case)
+
+    def _solve_variant(self, name: str) -> None:
+        with self._stage(f"inverting and solving variant {name}"):
+            economy = invert_data(self.data, self.config, self.config.variant[name])
+            self._keep(name, f"variant_{name}", solve_case(economy, self.data, self.config))
+
+    def _find_optimum(self, name: str, file: str, wanted: bool) -> None:
+        if not wanted:
+            return
+        of = "" if name == "data" else f" of {name}"
+        with self._stage(f"finding the optimum{of} and its certificate"):
+            case = self.cases[name]
+            found = solve_optimum(case, self.config)
+            self.cases[name] = case.with_optimum(found, self.data)
+            self.diagnostics.setdefault("optima", {})[name] = certificate_summary(found)
+            optimum = self.cases[name].optimum
+            if optimum is not None:
+                self.files.append(write_dataset(self.target / f"{file}.nc", optimum))
+            self._say_optimum(found)
+            self._say_stability(case, found)
+
+    def _say_optimum(self, found: Optimum) -> None:
+        say = self.reporter.say
+        if not found.found:
+            say(f"no optimum: {found.outcome}")
+            return
+        gains = ", ".join(f"{100 * float(gain):.4f} percent" for gain in np.unique(np.round(found.gain, 10)))
+        say(f"gain {gains}; {_describe(found.equilibrium)}")
+        say(_describe_certificate(found))
+
+    def _say_stability(self, case: Case, found: Optimum) -> None:
+        """Where there is no optimum, whether the equilibrium that it is sought from is stable."""
+        if found.found or not self.config.stability.eigenvalues:
+            return
+        report = stability(case.economy, case.equilibrium, count=1)
+        self.reporter.say(f"the equilibrium itself: {_describe_stability(report)}")
+
+    def _solve_policy(self, name: str) -> None:
+        with self._stage(f"phasing in policy {name}"):
+            case = self.cases["data"]
+            policy = self.config.policy[name].build(WelfareReference.of(case.economy, case.equilibrium))
+            effect = policy_effect(case.economy, policy, case.equilibrium)
+            self.policies[name] = effect.to_xarray(self.data)
+            self.files.append(write_dataset(self.target / f"policy_{name}.nc", self.policies[name]))
+            self.diagnostics.setdefault("policies", {})[name] = certificate_summary(effect)
+            gains = ", ".join(f"{100 * float(gain):.3f}" for gain in effect.gain)
+            self.reporter.say(f"gains by occupation {gains} percent; {effect.outcome}")
+            if effect.certificate is not None:
+                self.reporter.say(_describe_certificate(effect))
+
+    def _examine(self) -> None:
+        """Stability, and the search for other equilibria."""
+        config, case = self.config.stability, self.cases["data"]
+        if config.eigenvalues:
+            with self._stage("computing stability"):
+                report = stability(case.economy, case.equilibrium, count=config.eigenvalues)
+                self.diagnostics["stability"] = _stability_summary(report)
+                self.reporter.say(_describe_stability(report))
+        if config.starts:
+            with self._stage(f"searching for other equilibria from {config.starts} starts"):
+                found = _search(case.economy, self.config)
+                self.diagnostics["equilibria"] = _search_summary(found, case.equilibrium)
+                self.reporter.say(f"distinct equilibria found: {len(found.equilibria)}")
+
+    def _write_tables(self) -> pd.DataFrame:
+        with self._stage("writing tables"):
+            published = self.config.data.source in EMBEDDED
+            figures = figures_table(headline_figures(self.data, self.cases, self.policies, published=published))
+            data = self.cases["data"]
+            self.files += _write_tables(
+                self.target, figures, city_table(self.cases, self.policies), sector_table(data.result, data.economy)
             )
-    with stage("checking that the data are an equilibrium"):
-        proof = evaluate_at(economy, economy.reference)
-        reporter.say(f"largest log excess {float(proof.largest()):.1e}")
-    with stage("solving the equilibrium and its wedges"):
-        equilibrium = _solve(economy, config)
-        baseline = _labelled(equilibrium, economy, data)
-        files = [_write_config(target, config), write_dataset(target / "equilibrium.nc", baseline)]
-        reporter.say(_describe(equilibrium))
-    counterfactuals = {}
-    for name, section in config.counterfactual.items():
-        with stage(f"solving counterfactual {name}"):
-            changed = _apply(economy, section)
-            solution = _solve(changed, config, initial=equilibrium)
-            counterfactuals[name] = _labelled(solution, changed, data)
-            files.append(write_dataset(target / f"counterfactual_{name}.nc", counterfactuals[name]))
-            reporter.say(_describe(solution))
-    diagnostics: dict[str, Any] = {
-        "data_are_an_equilibrium": {k: float(v) for k, v in proof.by_block().items()},
-        "mended_sectors": [vars(m) for m in economy.mended],
-    }
-    if config.stability.eigenvalues:
-        with stage("computing stability"):
-            report = stability(economy, equilibrium, count=config.stability.eigenvalues)
-            diagnostics["stability"] = _stability_summary(report)
-            reporter.say(
-                f"leading eigenvalue {report.eigenvalues[0].real:.3f}: {'' if report.stable else 'not '}stable"
-            )
-    if config.stability.starts:
-        with stage(f"searching for other equilibria from {config.stability.starts} starts"):
-            found = _search(economy, config)
-            diagnostics["equilibria"] = _search_summary(found, equilibrium)
-            reporter.say(f"distinct equilibria found: {len(found.equilibria)}")
-    published = config.data.source in EMBEDDED
-    figures = figures_table(headline_figures(baseline, counterfactuals, published=published))
-    with stage("writing tables"):
-        files += _write_tables(target, figures, city_table(baseline, counterfactuals), sector_table(baseline, economy))
-    if config.output.figures:
-        with stage("drawing figures"):
-            files += _draw(target, data, baseline, counterfactuals)
-    diagnostics |= {"seconds": seconds, **environment()}
-    files.append(write_json(target / "run.json", diagnostics))
-    return RunResult(target, figures, baseline, counterfactuals, diagnostics, files)
+            if published:
+                self._write_statements()
+        return figures
+
+    def _write_statements(self) -> None:
+        """Whether what the papers say of their data holds on these."""
+        statements = statements_table(self.data, self.cases, self.policies)
+        self.files.append(write(self.target / "statements.csv", lambda path: statements.to_csv(path, index=False)))
+        for row in statements.itertuples(index=False):
+            holds = "holds" if row.holds else "does not hold"
+            self.reporter.say(f"{row.source}, {row.statement}: {holds} ({row.measure}: {row.value:.4g})")
 
 
 def describe_sizes(data: xr.Dataset) -> str:
@@ -148,65 +262,25 @@ def _timed(reporter: Reporter, name: str, seconds: dict[str, float]) -> Iterator
     seconds[name] = round(time.perf_counter() - start, 3)
 
 
-def _invert(data: xr.Dataset, config: RunConfig) -> Economy:
-    model = config.model
-    minimum = model.minimum_consumption_share
-    economy = invert(
-        data,
-        trade_elasticity=model.trade_elasticity,
-        location_elasticity=model.location_elasticity,
-        occupation_substitution=model.occupation_substitution,
-        housing_share=model.housing_share,
-        minimum_consumption_share=None if isinstance(minimum, str) else minimum,
-        spillover=config.spillover.build(),
-    )
-    return jax.block_until_ready(economy)
-
-
-def _solve(economy: Economy, config: RunConfig, initial: Equilibrium | None = None) -> Equilibrium:
-    solver = config.solver
-    return solve(economy, initial=initial, tolerance=solver.tolerance, max_evaluations=solver.max_evaluations)
-
-
-def _apply(economy: Economy, section: CounterfactualSection) -> Economy:
-    """The economy of a counterfactual."""
-    if section.spillover is not None:
-        economy = eqx.tree_at(lambda e: e.spillover, economy, section.spillover.build())
-    if section.trade_cost_factor != 1.0:
-        between = ~jnp.eye(economy.log_iceberg_cost.shape[1], dtype=bool)
-        cost = economy.log_iceberg_cost + jnp.where(between, jnp.log(section.trade_cost_factor), 0.0)
-        economy = eqx.tree_at(lambda e: e.log_iceberg_cost, economy, cost)
-    return economy
-
-
-def _labelled(equilibrium: Equilibrium, economy: Economy, data: xr.Dataset) -> xr.Dataset:
-    """An equilibrium with its wedges and the amenities and fundamental productivity behind it."""
-    result = equilibrium.to_xarray(data)
-    for name, dimensions, values, long_name, units in (
-        (
-            "wedge",
-            ("city", "occupation"),
-            wedge(economy, equilibrium),
-            "social less private value",
-            "US dollars a year",
-        ),
-        ("amenity", ("city", "occupation"), economy.amenity, "amenity", "1"),
-        (
-            "fundamental_productivity",
-            ("city", "occupation", "sector"),
-            economy.fundamental_productivity,
-            "exogenous part of productivity",
-            "1",
-        ),
-    ):
-        result[name] = (dimensions, np.asarray(values), {"units": units, "long_name": long_name})
-    return result
-
-
 def _describe(equilibrium: Equilibrium) -> str:
     return (
         f"{int(equilibrium.evaluations)} evaluations, largest log excess {float(equilibrium.residuals.largest()):.1e}"
     )
+
+
+def _describe_certificate(effect: PolicyEffect) -> str:
+    certificate = effect.certificate
+    assert certificate is not None
+    signs = "negative" if certificate.concave else "not negative"
+    cosine = f", cosine {certificate.cosine:.12g}" if certificate.weights.size > 1 else ""
+    return (
+        f"certificate: residual of first-order conditions {certificate.residual:.1e}{cosine}; curvature {signs} along "
+        f"{certificate.curvature.size} directions"
+    )
+
+
+def _describe_stability(report: Stability) -> str:
+    return f"leading eigenvalue {report.eigenvalues[0].real:.3f}: {'' if report.stable else 'not '}stable"
 
 
 def _search(economy: Economy, config: RunConfig) -> Equilibria:
@@ -251,9 +325,3 @@ def _write_tables(folder: Path, figures: pd.DataFrame, cities: pd.DataFrame, sec
         write(folder / "cities.csv", cities.to_csv),
         write(folder / "sectors.csv", sectors.to_csv),
     ]
-
-
-def _draw(folder: Path, data: xr.Dataset, baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> list[Path]:
-    from spatialjax.workflow.drawing import draw_figures
-
-    return draw_figures(folder, data, baseline, counterfactuals)

@@ -9,13 +9,18 @@ import xarray as xr
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.outcomes import (
     city_size,
+    concentration,
     correlation,
+    gdp_equivalent_gain,
     location_quotient,
     log_premium,
+    net_recipient_share,
     occupation_share,
     specialisation,
+    transfer_percentiles,
     weighted_mean,
 )
+from spatialjax.workflow.cases import Case
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,33 @@ class Headline:
 
 
 def headline_figures(
-    baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset], *, published: bool
+    data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset], *, published: bool
 ) -> list[Headline]:
-    """Headline figures of the equilibrium, and of each counterfactual beside it.
+    """Headline figures of the equilibrium, each counterfactual, each optimum and each policy.
 
-    `published` adds the numbers that CH report for the US (sections 2, 4.7 and 5.2).
+    `published` adds the numbers that CH report for the US (sections 2, 4.7, 5.2 and 6), and the cities they name.
     """
+    baseline = cases["data"].result
     figures = [*_wedge_figures(baseline), *_pattern_figures(baseline, "data")]
-    for name, result in counterfactuals.items():
-        figures += _pattern_figures(result, name)
-        figures += _change_figures(baseline, result, name)
+    for name, case in cases.items():
+        if name != "data" and not _same_employment(case.result, baseline):
+            figures += _pattern_figures(case.result, name)
+            figures += _change_figures(baseline, case.result, name)
+        if case.optimum is not None:
+            label = "optimum" if name == "data" else f"optimum of {name}"
+            figures += optimum_figures(case.result, case.optimum, label)
+            figures += concentration_figures(case.result, case.optimum, data, label)
+            if published:
+                figures += _named_cities(case.result, case.optimum, label)
+    for name, policy in policies.items():
+        figures += policy_figures(baseline, policy, f"policy {name}")
     if published:
         figures = [Headline(f.name, f.value, f.unit, PUBLISHED.get(f.name)) for f in figures]
     return figures
+
+
+def _same_employment(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return bool(np.allclose(one["employment"], other["employment"], rtol=1e-6))
 
 
 PUBLISHED = {
@@ -53,6 +72,20 @@ PUBLISHED = {
     "corr(wedge difference, log size), weighted": 0.76,
     "corr(log size, CNR share), data": 0.57,
     "corr(log size, log premium), data": 0.40,
+    "gain in percent of GDP, optimum": 0.59,
+    "mean net transfer to CNR, optimum": -3316.0,
+    "mean net transfer to non-CNR, optimum": 2020.0,
+    "base transfer to CNR, optimum": -15255.0,
+    "base transfer to non-CNR, optimum": 16872.0,
+    "net transfer to CNR, 10th percentile of cities, optimum": -4422.0,
+    "net transfer to CNR, 90th percentile of cities, optimum": -309.0,
+    "net transfer to non-CNR, 10th percentile of cities, optimum": 1819.0,
+    "net transfer to non-CNR, 90th percentile of cities, optimum": 10518.0,
+    "cities where CNR are net recipients, optimum": 8.0,
+    "share of CNR in San Jose, data": 51.4,
+    "share of CNR in San Jose, optimum": 90.7,
+    "share of non-CNR in Harrisonburg, data": 73.0,
+    "share of non-CNR in Harrisonburg, optimum": 83.0,
 }
 
 
@@ -101,6 +134,80 @@ def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> lis
     ]
 
 
+def optimum_figures(baseline: xr.Dataset, optimum: xr.Dataset, label: str) -> list[Headline]:
+    """Gains, transfers and who moves where, at an optimum or under another policy."""
+    names = [str(name) for name in baseline["occupation"].values]
+    gain = optimum["gain"]
+    figures = [Headline(f"gain in percent of GDP, {label}", gdp_equivalent_gain(gain, baseline), "percent")]
+    figures += [Headline(f"gain of {name}, {label}", 100 * float(gain[k]), "percent") for k, name in enumerate(names)]
+    workers = optimum["employment"]
+    mean_transfer = (optimum["transfer"] * workers).sum("city") / workers.sum("city")
+    for k, name in enumerate(names):
+        figures.append(Headline(f"mean net transfer to {name}, {label}", float(mean_transfer[k]), "dollars"))
+    if "base_transfer" in optimum:
+        for k, name in enumerate(names):
+            value = float(optimum["base_transfer"][k])
+            figures.append(Headline(f"base transfer to {name}, {label}", value, "dollars"))
+    percentiles = transfer_percentiles(optimum, (10, 90))["unweighted"]
+    recipients = net_recipient_share(optimum)
+    for k, name in enumerate(names):
+        for percentile in (10, 90):
+            value = float(percentiles.isel(occupation=k).sel(percentile=percentile))
+            title = f"net transfer to {name}, {percentile}th percentile of cities, {label}"
+            figures.append(Headline(title, value, "dollars"))
+        share = 100 * float(recipients.isel(occupation=k))
+        figures.append(Headline(f"cities where {name} are net recipients, {label}", share, "percent"))
+    return [*figures, *sorting_figures(baseline, optimum, label)]
+
+
+def sorting_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> list[Headline]:
+    """How the change in where people live is related to city size."""
+    if baseline.sizes["occupation"] != 2:
+        return []
+    name = str(baseline["occupation"].values[0])
+    log_size = np.log(city_size(baseline))
+    share = (occupation_share(result) - occupation_share(baseline)).isel(occupation=0)
+    growth = np.log(city_size(result)) - log_size
+    return [
+        Headline(f"corr(log size, change in {name} share), {label}", correlation(log_size, share)),
+        Headline(f"corr(log size, growth of city), {label}", correlation(log_size, growth)),
+    ]
+
+
+def policy_figures(baseline: xr.Dataset, policy: xr.Dataset, label: str) -> list[Headline]:
+    """What a policy does to welfare and to where people live."""
+    names = [str(name) for name in baseline["occupation"].values]
+    gains = [Headline(f"gain of {n}, {label}", 100 * float(policy["gain"][k]), "percent") for k, n in enumerate(names)]
+    return [*gains, *sorting_figures(baseline, policy, label)]
+
+
+def concentration_figures(baseline: xr.Dataset, optimum: xr.Dataset, data: xr.Dataset, label: str) -> list[Headline]:
+    """Whether groups of sectors concentrate or spread: change in the Herfindahl index of employment over cities."""
+    if "sector_group" not in data:
+        return []
+    change = 100 * (concentration(optimum, data["sector_group"]) / concentration(baseline, data["sector_group"]) - 1)
+    return [
+        Headline(f"change in concentration of {group}, {label}", float(change.sel(sector_group=group)), "percent")
+        for group in change["sector_group"].values
+    ]
+
+
+CITIES = (("San Jose", 0), ("Harrisonburg", 1))
+"""Cities of which CH give the share of an occupation."""
+
+
+def _named_cities(baseline: xr.Dataset, optimum: xr.Dataset, label: str) -> list[Headline]:
+    figures = []
+    for city, k in CITIES:
+        found = [n for n, title in enumerate(baseline["title"].values) if str(title).startswith(city)]
+        name = str(baseline["occupation"].values[k])
+        results = [(baseline, "data"), (optimum, label)] if label == "optimum" else [(optimum, label)]
+        for result, where in results:
+            share = 100 * float(occupation_share(result).isel(city=found[0], occupation=k))
+            figures.append(Headline(f"share of {name} in {city}, {where}", share, "percent"))
+    return figures
+
+
 def figures_table(figures: list[Headline]) -> pd.DataFrame:
     """Headline figures as a table."""
     return pd.DataFrame(
@@ -108,8 +215,9 @@ def figures_table(figures: list[Headline]) -> pd.DataFrame:
     )
 
 
-def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """One row a city: size, composition, wages, prices, wedges, and change in each counterfactual."""
+def city_table(cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """One row a city: size, composition, wages, prices, wedges, and what each case, optimum and policy makes of it."""
+    baseline = cases["data"].result
     table = pd.DataFrame(index=pd.Index(baseline["city"].values, name="city"))
     if "title" in baseline.coords:
         table["title"] = baseline["title"].values
@@ -126,12 +234,32 @@ def city_table(baseline: xr.Dataset, counterfactuals: dict[str, xr.Dataset]) -> 
         table[name] = column.values
     table["land_income"] = baseline["land_income"].values
     table["specialisation_gini"] = specialisation(baseline).values
-    for label, result in counterfactuals.items():
-        table[f"employment_{label}"] = city_size(result).values
-        for name in baseline["occupation"].values:
-            table[f"share_{name}_{label}"] = occupation_share(result).sel(occupation=name).values
-            table[f"wage_{name}_{label}"] = result["wage"].sel(occupation=name).values
-    return table
+    added = [table]
+    for label, result in _others(cases, policies).items():
+        added.append(_city_columns(result, label, table.index))
+    return pd.concat(added, axis=1)
+
+
+def _others(cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Allocations other than the data's, by label."""
+    others = {}
+    for name, case in cases.items():
+        if name != "data":
+            others[name] = case.result
+        if case.optimum is not None:
+            others["optimum" if name == "data" else f"optimum_{name}"] = case.optimum
+    return others | {f"policy_{name}": policy for name, policy in policies.items()}
+
+
+def _city_columns(result: xr.Dataset, label: str, index: pd.Index) -> pd.DataFrame:
+    columns = {f"employment_{label}": city_size(result).values}
+    for name in result["occupation"].values:
+        columns[f"share_{name}_{label}"] = occupation_share(result).sel(occupation=name).values
+        columns[f"wage_{name}_{label}"] = result["wage"].sel(occupation=name).values
+        if "transfer" in result:
+            columns[f"transfer_{name}_{label}"] = result["transfer"].sel(occupation=name).values
+    columns[f"specialisation_gini_{label}"] = specialisation(result).values
+    return pd.DataFrame(columns, index=index)
 
 
 def _columns(name: str, values: xr.DataArray) -> list[tuple[str, xr.DataArray]]:

@@ -1,0 +1,176 @@
+"""Statements of the papers about the optimum, and whether they hold on the data of a run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spatialjax.cities.outcomes import city_size, concentration, correlation, occupation_share, specialisation
+from spatialjax.workflow.cases import Case
+
+INLAND_HUBS = ("Chicago", "Minneapolis", "Dallas")
+COASTAL_HUBS = ("New York", "Washington", "San Francisco")
+"""Cities that CH section 7.2 names."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a paper says, the number that says whether it holds, and whether it does."""
+
+    source: str
+    statement: str
+    measure: str
+    value: float
+    holds: bool
+
+
+def statements_table(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """The statements that the results of a run can judge; empty without a certified optimum."""
+    found = list(_statements(data, cases, policies)) if cases["data"].optimum is not None else []
+    columns = ["source", "statement", "measure", "value", "holds"]
+    return pd.DataFrame([vars(statement) for statement in found], columns=columns)
+
+
+def _statements(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> Iterator[Statement]:
+    base = cases["data"]
+    assert base.optimum is not None
+    if base.result.sizes["occupation"] != 2:
+        return
+    name = str(base.result["occupation"].values[0])
+    yield from _of_baseline(base.result, base.optimum, name)
+    if "sector_group" in data:
+        yield from _of_groups(base.result, base.optimum, data["sector_group"])
+    for case_name, case in cases.items():
+        if case.optimum is None or case_name == "data":
+            continue
+        if case_name == "homogeneous_links":
+            yield _u_shape(case.result, case.optimum, base, name)
+        if case_name == "no_trade_costs" and "title" in base.result.coords:
+            yield _coasts(case, base, name)
+        if case_name == "additive_amenities":
+            yield _stronger_hubs(case, base, name)
+    for policy_name, policy in policies.items():
+        if policy_name == "pandemic_programme":
+            yield _opposite(policy, base, name)
+
+
+def _of_baseline(result: xr.Dataset, optimum: xr.Dataset, name: str) -> Iterator[Statement]:
+    log_size, share = np.log(city_size(result)), occupation_share(result).isel(occupation=0)
+    change = occupation_share(optimum).isel(occupation=0) - share
+    value = correlation(log_size, change)
+    yield Statement(
+        "CH section 6",
+        f"the optimum raises the {name} share in large cities",
+        "correlation of log size with the change of the share",
+        value,
+        value > 0,
+    )
+    value = correlation(log_size, np.log(city_size(optimum)) - log_size)
+    yield Statement(
+        "CH section 6",
+        "large cities become smaller and small ones larger",
+        "correlation of log size with growth",
+        value,
+        value < 0,
+    )
+    gini = specialisation(optimum) - specialisation(result)
+    value = _bend(share, gini)
+    yield Statement(
+        "CH Figure 9",
+        f"cities with the lowest and the highest {name} share specialise, those between diversify",
+        "quadratic coefficient of the change of the Gini in the share",
+        value,
+        value > 0,
+    )
+
+
+def _of_groups(result: xr.Dataset, optimum: xr.Dataset, groups: xr.DataArray) -> Iterator[Statement]:
+    change = 100 * (concentration(optimum, groups) / concentration(result, groups) - 1)
+    known = {str(group) for group in change["sector_group"].values}
+    for group, rises, statement in (
+        ("professional_other", True, "professional and other services concentrate"),
+        ("manufacturing", False, "manufacturing spreads over cities"),
+    ):
+        if group in known:
+            value = float(change.sel(sector_group=group))
+            measure = "percent change of the Herfindahl index of employment over cities"
+            yield Statement("SH section IV", statement, measure, value, (value > 0) == rises)
+
+
+def _u_shape(result: xr.Dataset, optimum: xr.Dataset, base: Case, name: str) -> Statement:
+    assert base.optimum is not None
+    bend = _bend(np.log(city_size(result)), _growth(result, optimum))
+    baseline = _bend(np.log(city_size(base.result)), _growth(base.result, base.optimum))
+    return Statement(
+        "CH section 7.1",
+        f"with homogeneous links hubs of {name} form in the smallest and the largest cities (U-shape)",
+        f"quadratic coefficient of {name} growth in log size (baseline {baseline:.3f})",
+        bend,
+        bend > 0,
+    )
+
+
+def _coasts(case: Case, base: Case, name: str) -> Statement:
+    assert case.optimum is not None
+    assert base.optimum is not None
+    change = _growth(case.result, case.optimum) - _growth(base.result, base.optimum)
+    coast, inland = (float(change[_named(base.result, cities)].mean()) for cities in (COASTAL_HUBS, INLAND_HUBS))
+    return Statement(
+        "CH section 7.2",
+        f"without trade costs {name} workers move to coastal hubs rather than inland ones",
+        "log growth against the baseline's, coastal less inland hubs",
+        coast - inland,
+        coast > inland,
+    )
+
+
+def _stronger_hubs(case: Case, base: Case, name: str) -> Statement:
+    slopes = [_share_slope(c) for c in (case, base)]
+    return Statement(
+        "CH section 7.3",
+        "with additive amenities cognitive hubs are even more salient",
+        f"slope of the change of the {name} share in log size, less the baseline's {slopes[1]:.4f}",
+        slopes[0] - slopes[1],
+        slopes[0] > slopes[1],
+    )
+
+
+def _opposite(policy: xr.Dataset, base: Case, name: str) -> Statement:
+    assert base.optimum is not None
+    share = occupation_share(base.result).isel(occupation=0)
+    changes = [occupation_share(result).isel(occupation=0) - share for result in (policy, base.optimum)]
+    value = correlation(*changes)
+    return Statement(
+        "CH section 6.2",
+        f"the pandemic programme moves {name} workers opposite to the optimum",
+        "correlation over cities of the two changes of the share",
+        value,
+        value < 0,
+    )
+
+
+def _growth(result: xr.Dataset, optimum: xr.Dataset) -> xr.DataArray:
+    """Log growth of the first occupation's employment."""
+    return np.log(optimum["employment"].isel(occupation=0)) - np.log(result["employment"].isel(occupation=0))
+
+
+def _share_slope(case: Case) -> float:
+    """Slope of the change of the first occupation's share in log size, weighted by employment."""
+    assert case.optimum is not None
+    size = city_size(case.result)
+    change = (occupation_share(case.optimum) - occupation_share(case.result)).isel(occupation=0)
+    return float(np.polyfit(np.log(size.values), change.values, 1, w=np.sqrt(size.values))[0])
+
+
+def _bend(x: xr.DataArray, y: xr.DataArray) -> float:
+    """Quadratic coefficient of a least-squares fit, x in standard deviations."""
+    scaled = (x.values - x.values.mean()) / x.values.std()
+    known = np.isfinite(scaled) & np.isfinite(y.values)
+    return float(np.polyfit(scaled[known], y.values[known], 2)[0])
+
+
+def _named(result: xr.Dataset, cities: tuple[str, ...]) -> np.ndarray:
+    titles = [str(title) for title in result["title"].values]
+    return np.asarray([n for n, title in enumerate(titles) if title.startswith(cities)])
