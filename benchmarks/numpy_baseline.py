@@ -48,7 +48,8 @@ class Problem:
 
     `log_productivity` (city, occupation, sector), `log_amenity` (city, occupation), `log_iceberg_cost`
     (traded, city, origin), `trade_elasticity` (traded), `input_mix` (input, sector), `spillover_share`
-    and `spillover_size` (occupation), 0 without externalities.
+    and `spillover_size` (occupation), 0 without externalities. `policy` gives incomes, instead of wages and
+    the land dividend, as in `numpy_planner`.
     """
 
     log_productivity: Array
@@ -68,6 +69,7 @@ class Problem:
     spillover_share: Array
     spillover_size: Array
     traded: Array
+    policy: Callable[..., Array] | None = None
 
     @classmethod
     def of(cls, economy: Economy) -> "Problem":
@@ -214,8 +216,12 @@ def excess(problem: Problem, trade: Trade, state: Unknowns) -> Unknowns:
     labour_demand = np.einsum("nkj,nj->nk", wage_bill_share, labour_income)
     labour_demand *= problem.wage_bill / labour_demand.sum()
 
-    income = wage + land_dividend(wage, employment, land_income)
-    log_consumption = np.log(income) - (log_price @ problem.consumption_share)[:, None]
+    log_index = log_price @ problem.consumption_share
+    if problem.policy is None:
+        income = wage + land_dividend(wage, employment, land_income)
+    else:
+        income = problem.policy(problem, wage, employment, land_income, log_index)
+    log_consumption = np.log(np.maximum(income, 1.0)) - log_index[:, None]
     spending = (income * employment).sum(1)
     inputs = ((1 - problem.value_added_share) * output) @ problem.input_mix.T
     demand = problem.consumption_share * spending[:, None] + inputs

@@ -22,7 +22,7 @@ MACHINE = {
 
 def to_markdown(results: Row) -> str:
     """All tables of a run."""
-    sections = (_heading, _pieces, _counterfactuals, _gradients, _sizes)
+    sections = (_heading, _pieces, _counterfactuals, _optimum, _gradients, _sizes)
     return "\n".join(line for section in sections for line in section(results))
 
 
@@ -78,6 +78,31 @@ def _counterfactuals(results: Row) -> list[str]:
         "",
         "The baselines are damped sweeps (0.3 on wages, employment and rents). Log difference: the largest "
         f"of wages and employment from spatialjax's. {_memory(part)}",
+        "",
+    ]
+
+
+def _optimum(results: Row) -> list[str]:
+    part = results["optimum"]
+    columns: list[Column] = [
+        ("", lambda r: r["name"]),
+        ("run", _run),
+        ("compile", _compile),
+        ("evaluations", lambda r: str(r.get("evaluations", ""))),
+        ("residual", lambda r: "" if r["residual"] is None else f"{r['residual']:.0e}"),
+        ("ended", lambda r: r.get("outcome", "")),
+        ("spatialjax is faster by", _faster),
+        ("log difference", lambda r: f"{r['log_difference']:.0e}" if "log_difference" in r else ""),
+    ]
+    gains = ", ".join(f"{100 * gain:.4f}" for gain in part["gain"])
+    return [
+        f"## Optimum with equal gains, from the equilibrium: {part['cities']} cities",
+        "",
+        *table(columns, part["rows"]),
+        "",
+        f"Gains by occupation: {gains} percent. Residual: of the markets for allocations, of the planner's "
+        "first-order conditions for certificates. The baselines use the papers' hand formulas and damped sweeps, and "
+        f"have no certificate. {_memory(part)}",
         "",
     ]
 

@@ -5,6 +5,7 @@ own, so that its peak memory is its own; compilation is timed apart from running
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import multiprocessing
@@ -25,6 +26,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import numpy_baseline  # noqa: E402
+import numpy_planner  # noqa: E402
 import xarray as xr  # noqa: E402
 from cases import (  # noqa: E402
     ITERATIONS,
@@ -48,6 +50,7 @@ from report import to_markdown  # noqa: E402
 
 import spatialjax  # noqa: E402
 from spatialjax import Economy, Equilibrium  # noqa: E402
+from spatialjax.cities.certificate import certify  # noqa: E402
 from spatialjax.cities.equilibrium import EquilibriumStatus  # noqa: E402
 from spatialjax.cities.state import State  # noqa: E402
 
@@ -96,6 +99,7 @@ def measure_all(*, quick: bool) -> Row:
         "machine": in_own_process(machine),
         "pieces": in_own_process(measure_pieces, quick, repeats),
         "counterfactuals": in_own_process(measure_counterfactuals, quick, repeats),
+        "optimum": in_own_process(measure_optimum, quick, repeats),
         "gradients": in_own_process(measure_gradients, quick, repeats),
         "sizes": [in_own_process(measure_size, cities, repeats) for cities in sizes],
     }
@@ -172,6 +176,57 @@ def compare(name: str, economy: Economy, start: State, repeats: int) -> Iterator
             "library_is_faster_by": timing.median / library.median,
             "log_difference": _log_difference(solution, equilibrium),
         }
+
+
+def measure_optimum(quick: bool, repeats: int) -> Row:
+    """The optimum with equal gains from the equilibrium: the allocation, its certificate, both; the baselines."""
+    economy = spatialjax.invert(_data(quick))
+    equilibrium = spatialjax.solve(economy, tolerance=TOLERANCE)
+    policy = spatialjax.OptimalPolicy(spatialjax.WelfareReference.of(economy, equilibrium))
+
+    def allocate():
+        return spatialjax.solve(economy, income=policy, initial=equilibrium, tolerance=TOLERANCE, throw=False)
+
+    allocation, found = measure(allocate, repeats=repeats)
+    certificate, proof = measure(lambda: certify(economy, found), repeats=repeats)
+    whole, optimum = measure(lambda: spatialjax.optimum(economy, equilibrium, throw=False), repeats=repeats)
+    rows = [
+        {"name": "allocation, spatialjax", **allocation.row(), **_how_it_ended(found)},
+        {"name": "certificate, spatialjax", **certificate.row(), "residual": proof.residual},
+        {
+            "name": "optimum with certificate, spatialjax",
+            **whole.row(),
+            "evaluations": int(optimum.equilibrium.evaluations),
+            "outcome": optimum.outcome,
+            "residual": optimum.certificate.residual if optimum.certificate else None,
+        },
+    ]
+    gains = numpy_planner.EqualGains(np.asarray(equilibrium.welfare))
+    problem = dataclasses.replace(numpy_baseline.Problem.of(economy), policy=gains)
+    for solver, stored in BASELINES.items():
+        timing, solution = measure(
+            lambda stored=stored: sweep(problem, equilibrium.state(), stored),
+            repeats=min(repeats, BASELINE_REPEATS),
+            time_limit=BASELINE_TIME_LIMIT,
+        )
+        rows.append(
+            {
+                "name": f"allocation, {solver}",
+                **timing.row(),
+                "compile_seconds": None,
+                "evaluations": solution.sweeps,
+                "residual": solution.residual,
+                "outcome": solution.outcome,
+                "library_is_faster_by": timing.median / allocation.median,
+                "log_difference": _log_difference(solution, found),
+            }
+        )
+    return {
+        "cities": len(economy.labels.city),
+        "gain": [float(gain) for gain in optimum.gain],
+        "rows": rows,
+        **peak_memory(),
+    }
 
 
 def sweep(problem: numpy_baseline.Problem, start: State, stored: bool) -> numpy_baseline.Solution:

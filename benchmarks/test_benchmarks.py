@@ -68,3 +68,9 @@ def test_gradient(timed, economy, parameter):
     gradient = getattr(cases, f"gradient_in_{parameter}")
     _, slopes = timed(lambda: gradient(case))
     assert jax.tree.all(jax.tree.map(lambda x: jnp.isfinite(x).all(), slopes))
+
+
+def test_optimum(timed, economy):
+    """The optimum with equal gains, with its certificate."""
+    equilibrium = spatialjax.solve(economy)
+    assert timed(lambda: spatialjax.optimum(economy, equilibrium)).found

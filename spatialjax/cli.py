@@ -75,7 +75,7 @@ def run(
 
         result = run_workflow(load_config(config, set_ or ()), out, ConsoleReporter())
         console.print(_figures_table(result.figures))
-        console.print(f"results in {result.folder}: {', '.join(path.name for path in result.files)}", soft_wrap=True)
+        console.print(_describe_files(result.folder, result.files), soft_wrap=True)
 
 
 @app.command()
@@ -125,6 +125,13 @@ def _figures_table(figures) -> Table:
             name, _number(value), unit, "" if published != published or published is None else _number(published)
         )
     return table
+
+
+def _describe_files(folder: Path, files: list[Path]) -> str:
+    drawn = {path.stem for path in files if path.parent != folder}
+    names = ", ".join(path.name for path in files if path.parent == folder)
+    figures = f", and {len(drawn)} figures in figures/" if drawn else ""
+    return f"results in {folder}: {names}{figures}"
 
 
 def _number(value: float) -> str:

@@ -159,12 +159,15 @@ def city_mix(economy):
     return eqx.tree_at(lambda e: e.input_links, economy, sj.CityInputMix(jnp.asarray(mix)))
 
 
-def planner_economy(seed=0, **options):
-    """A mix of inputs by city, and all sectors traded but the one that uses land: what variants of economies have.
+def planner_economy(seed=0, *, baskets=None, **options):
+    """An economy with all that variants change: baskets by occupation, inputs by city, trade in all but housing.
 
-    The same shapes in all tests of planners: they compile once.
+    Of the same shapes in all tests: they compile once.
     """
-    return city_mix(random_economy(6, 4, 2, local_sectors=(), seed=seed, **options))
+    economy = city_mix(random_economy(6, 4, 2, local_sectors=(), seed=seed, **options))
+    if baskets is None:
+        baskets = np.random.default_rng(seed).dirichlet(5 * np.ones(4), 2)
+    return eqx.tree_at(lambda e: e.consumption_share, economy, jnp.asarray(baskets))
 
 
 class Allocation(eqx.Module):

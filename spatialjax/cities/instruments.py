@@ -302,13 +302,19 @@ def within_bounds(parameters: Parameters, instrument: Instrument) -> Parameters:
 
 def at_bound(instrument: Instrument, parameters: ArrayLike) -> Int[np.ndarray, " parameter"]:
     """Which bounds bind: -1 for parameters at their lower bound, 1 at their upper one, 0 in between."""
+    at_lower, at_upper = reached_bounds(instrument, parameters)
+    return np.where(at_lower, -1, np.where(at_upper, 1, 0))
+
+
+def reached_bounds(instrument: Instrument, parameters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Whether parameters are at their lower bounds, and at their upper ones; fixed ones are at both."""
     found = np.asarray(parameters)
     limits = instrument.bounds()
     if limits is None:
-        return np.zeros(found.shape, int)
+        return np.zeros(found.shape, bool), np.zeros(found.shape, bool)
     lower, upper = (np.broadcast_to(np.asarray(side), found.shape) for side in limits)
     closeness = BOUND_TOLERANCE * np.maximum(1.0, np.abs(found))
-    return np.where(found <= lower + closeness, -1, np.where(found >= upper - closeness, 1, 0))
+    return found <= lower + closeness, found >= upper - closeness
 
 
 BOUND_TOLERANCE = 1e-10

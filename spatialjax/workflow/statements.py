@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from spatialjax.cities.outcomes import city_size, concentration, correlation, occupation_share, specialisation
+from spatialjax.cities.spillovers import IndustrySpillover
 from spatialjax.workflow.cases import Case
 
 INLAND_HUBS = ("Chicago", "Minneapolis", "Dallas")
@@ -40,11 +41,11 @@ def _statements(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr
         return
     name = str(base.result["occupation"].values[0])
     yield from _of_baseline(base.result, base.optimum, name)
-    if "sector_group" in data:
-        yield from _of_groups(base.result, base.optimum, data["sector_group"])
     for case_name, case in cases.items():
-        if case.optimum is None or case_name == "data":
+        if case.optimum is None:
             continue
+        if isinstance(case.economy.spillover, IndustrySpillover) and "sector_group" in data:
+            yield from _of_groups(case.result, case.optimum, data["sector_group"])
         if case_name == "homogeneous_links":
             yield _u_shape(case.result, case.optimum, base, name)
         if case_name == "no_trade_costs" and "title" in base.result.coords:
