@@ -41,9 +41,7 @@ def reduced_derivative(economy, found):
             initial=found,
             tolerance=1e-12,
         )
-        attraction = log_attraction(
-            economy.preferences, economy.amenity, held.consumption, economy.location_elasticity
-        )
+        attraction = log_attraction(economy.preferences, economy.amenity, held.consumption, economy.location_elasticity)
         return np.asarray(log_location_share(attraction)).ravel()
 
     at, h = jnp.log(found.employment).ravel(), 1e-5

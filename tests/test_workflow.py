@@ -49,6 +49,13 @@ def folder(tmp_path_factory):
         spillover = {{ kind = "none" }}
         [counterfactual.dearer_trade]
         trade_cost_factor = 1.2
+        optimum = true
+        [variant.additive]
+        amenities = "additive"
+        optimum = false
+        [policy.tax]
+        kind = "flat-tax"
+        rate = 0.05
         [stability]
         starts = 2
         """
@@ -73,7 +80,15 @@ class TestRun:
 
     def test_writes_equilibria_with_dimensions_and_units(self, results):
         path, _ = results
-        for name in ("equilibrium", "counterfactual_no_externalities", "counterfactual_dearer_trade"):
+        for name in (
+            "equilibrium",
+            "counterfactual_no_externalities",
+            "counterfactual_dearer_trade",
+            "counterfactual_dearer_trade_optimum",
+            "variant_additive",
+            "optimum",
+            "policy_tax",
+        ):
             with xr.open_dataset(path / f"{name}.nc") as found:
                 assert found["employment_by_sector"].dims == ("city", "occupation", "sector")
                 assert found["wage"].attrs["units"] == "US dollars a year"
@@ -93,6 +108,33 @@ class TestRun:
         np.testing.assert_allclose(dearer["fundamental_productivity"], base["fundamental_productivity"])
         assert (dearer["welfare"] < base["welfare"]).all()
 
+    def test_optima_come_with_their_certificates(self, results):
+        path, text = results
+        assert text.count("certificate: residual of first-order conditions") == 3  # two optima and a policy
+        record = json.loads((path / "run.json").read_text())["optima"]
+        assert set(record) == {"data", "dearer_trade"}
+        for name, file in (("data", "optimum"), ("dearer_trade", "counterfactual_dearer_trade_optimum")):
+            found = xr.load_dataset(path / f"{file}.nc")
+            assert found.attrs["certificate_residual"] == record[name]["certificate"]["residual"] < 1e-8
+            gain = found["gain"].values
+            assert gain[0] == pytest.approx(gain[1], abs=1e-9)
+            assert gain[0] > 1e-6
+            np.testing.assert_allclose((found["transfer"] * found["employment"]).sum(), 0, atol=1e-6)
+
+    def test_a_variant_has_the_data_as_its_equilibrium(self, results):
+        path, _ = results
+        base, additive = (xr.load_dataset(path / f"{name}.nc") for name in ("equilibrium", "variant_additive"))
+        np.testing.assert_allclose(additive["employment"], base["employment"], rtol=1e-9)
+        assert not np.allclose(additive["amenity"], base["amenity"])
+
+    def test_a_policy_is_what_was_configured(self, results):
+        path, _ = results
+        tax = xr.load_dataset(path / "policy_tax.nc")
+        mean_wage = (tax["wage"] * tax["employment"]).sum() / tax["employment"].sum()
+        np.testing.assert_allclose(tax["transfer"], 0.05 * (mean_wage - tax["wage"]))
+        assert tax.attrs["outcome"] == "the policy is in force"
+        assert tax.attrs["certificate_residual"] > 1e-3
+
     def test_writes_tables(self, results, folder):
         path, _ = results
         cities = pd.read_csv(path / "cities.csv")
@@ -102,7 +144,13 @@ class TestRun:
         sectors = pd.read_csv(path / "sectors.csv", index_col="sector")
         np.testing.assert_allclose(sectors["consumption_share"].sum(), 1)
         assert list(sectors["traded"]) == [True, False, True, False]
-        assert len(pd.read_csv(path / "summary.csv")) > 10
+        figures = pd.read_csv(path / "summary.csv", index_col="figure")["value"]
+        optimum = xr.load_dataset(path / "optimum.nc")
+        assert figures["gain of occupation 0, optimum"] == pytest.approx(100 * float(optimum["gain"][0]))
+        mean = (optimum["transfer"] * optimum["employment"]).sum("city") / optimum["employment"].sum("city")
+        assert figures["mean net transfer to occupation 1, optimum"] == pytest.approx(float(mean[1]))
+        assert "gain of occupation 0, policy tax" in figures.index
+        np.testing.assert_allclose(cities["transfer_occupation 0_optimum"], optimum["transfer"][:, 0])
 
     def test_records_config_versions_and_device(self, results):
         path, _ = results
@@ -117,7 +165,15 @@ class TestRun:
 
     def test_draws_figures(self, results):
         path, _ = results
-        for name in ("share_and_premium", "share_and_premium_no_externalities", "map_wedge_difference"):
+        for name in (
+            "share_and_premium",
+            "share_and_premium_no_externalities",
+            "map_wedge_difference",
+            "optimum_employment_occupation_0",
+            "optimum_specialisation",
+            "comparison_dearer_trade",
+            "wedge_at_optimum_dearer_trade",
+        ):
             assert (path / "figures" / f"{name}.png").stat().st_size > 10_000
             assert (path / "figures" / f"{name}.svg").stat().st_size > 1_000
 
@@ -184,6 +240,32 @@ class TestConfig:
         assert config.spillover.share == (1, 2)
         assert config.spillover.size == (0.349, 0.357)
 
+    def test_a_file_is_laid_over_the_one_it_extends(self, tmp_path):
+        (tmp_path / "base.toml").write_text(
+            "[model]\ntrade_elasticity = 7.0\nhousing_share = 0.3\n[spillover]\nshare = [1.0, 2.0]\n"
+            "[counterfactual.far]\ntrade_cost_factor = 1.5\n"
+        )
+        (tmp_path / "over").mkdir()
+        (tmp_path / "over" / "mine.toml").write_text(
+            'extends = "../base.toml"\n[model]\nhousing_share = [0.2, 0.25]\n[spillover]\nkind = "industry"\n'
+            "[counterfactual.near]\ntrade_cost_factor = 0.9\n"
+        )
+        config = load_config(tmp_path / "over" / "mine.toml")
+        assert config.model.trade_elasticity == 7
+        assert config.model.housing_share == (0.2, 0.25)
+        assert config.spillover.kind == "industry"
+        assert config.spillover.share is None  # of another kind: not those of the base
+        assert set(config.counterfactual) == {"near", "far"}
+
+    def test_files_cannot_extend_each_other(self, tmp_path):
+        (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+        (tmp_path / "b.toml").write_text('extends = "a.toml"\n')
+        with pytest.raises(sj.errors.ConfigError, match=r"b\.toml: extends: a\.toml extends this file in turn"):
+            load_config(tmp_path / "a.toml")
+        (tmp_path / "c.toml").write_text("extends = 3\n")
+        with pytest.raises(sj.errors.ConfigError, match=r"c\.toml: extends: must be the path .* found 3"):
+            load_config(tmp_path / "c.toml")
+
     def test_elasticities_may_differ_by_sector(self):
         config = load_config(CONFIGS / "us_metros.toml", ["model.trade_elasticity=[4.0, 5.0]"])
         assert config.model.trade_elasticity == (4, 5)
@@ -198,6 +280,11 @@ class TestConfig:
             ("model.occupation_substitution=1", "must not be 1"),
             ("counterfactual.cheap.trade_cost_facto=2", "did you mean trade_cost_factor?"),
             ("spillover.kind=strong", "spillover.*strong"),
+            ("planner.objective=equal", "planner.objective: .*equal-gains.*found 'equal'"),
+            ("planner.weights=[1.0, 0.0]", "planner.weights.1: input should be greater than 0"),
+            ("model.housing_share=[0.2, 1.5]", "model.housing_share.*less than 1, found 1.5"),
+            ("policy.tax.kind=poll-tax", "policy.tax.*poll-tax"),
+            ("variant.mine.amenitis=additive", "variant.mine.amenitis: unknown key; did you mean amenities?"),
             ("counterfactual.a/b.trade_cost_factor=2", "counterfactual.a/b"),
             ("spillover.share=[.3, .2]", "not a TOML value"),
             ("model", "must have the form section.key=value"),

@@ -88,7 +88,7 @@ def optimum(
     policy = OptimalPolicy(WelfareReference.of(economy, equilibrium))
     allocation, path = solve_under(economy, policy, equilibrium.state(), tolerance, max_evaluations), None
     if not bool(allocation.converged):
-        path = phase_in(economy, policy, equilibrium, tolerance)
+        path = phase_in(economy, policy, equilibrium, tolerance, max_evaluations)
         if path.reached > 0:
             allocation = path.equilibrium
             policy = eqx.tree_at(lambda p: p.strength, policy, jnp.asarray(path.reached))
@@ -159,11 +159,11 @@ def _change_objective(
         return OptimalPolicy(reference, PhasedIn(objective, accounts, jnp.asarray(part)))
 
     wanted, path = OptimalPolicy(reference, objective), None
-    state = start.equilibrium.state()
+    state, most = start.equilibrium.state(), min(max_evaluations, MAX_EVALUATIONS_PER_STEP)
     allocation = solve_under(economy, wanted, state, tolerance, max_evaluations)
     if not bool(allocation.converged):
         path = follow_path(
-            lambda part, state: solve_under(economy, policy_at(part), state, tolerance, MAX_EVALUATIONS_PER_STEP),
+            lambda part, state: solve_under(economy, policy_at(part), state, tolerance, most),
             start.equilibrium,
         )
         allocation = path.equilibrium

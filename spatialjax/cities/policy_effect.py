@@ -70,7 +70,7 @@ def policy_effect(
     """
     refuse_tracers(economy)
     equilibrium = reference_equilibrium(economy, equilibrium, tolerance, max_evaluations)
-    path = phase_in(economy, policy, equilibrium, tolerance)
+    path = phase_in(economy, policy, equilibrium, tolerance, max_evaluations)
     allocation, outcome = path.equilibrium, "the policy is in force"
     if not path.complete:
         folds = f"the path from the equilibrium folds at {path.reached:.3f} of the policy"
@@ -82,13 +82,14 @@ def policy_effect(
     return PolicyEffect(**described(economy, policy, allocation, equilibrium), path=path, outcome=outcome)
 
 
-def phase_in(economy: Economy, policy: IncomeRule, equilibrium: Equilibrium, tolerance) -> Path:
+def phase_in(
+    economy: Economy, policy: IncomeRule, equilibrium: Equilibrium, tolerance: float, max_evaluations: int
+) -> Path:
     """Follow the equilibrium as a policy is phased in."""
-
-    def solve_at(strength: float, start: State) -> Equilibrium:
-        return solve_under(economy, part_of(policy, strength), start, tolerance, MAX_EVALUATIONS_PER_STEP)
-
-    return follow_path(solve_at, equilibrium)
+    most = min(max_evaluations, MAX_EVALUATIONS_PER_STEP)
+    return follow_path(
+        lambda strength, start: solve_under(economy, part_of(policy, strength), start, tolerance, most), equilibrium
+    )
 
 
 def solve_under(economy, policy: IncomeRule, start: State, tolerance, max_evaluations) -> Equilibrium:

@@ -410,9 +410,7 @@ def _curvature(search: _Search, point: _Point) -> np.ndarray:
     weights = jnp.asarray(conditions.weights)
     along = _in_rule(instrument, economy, parameters, jnp.asarray(scaled * search.unit))
     rule = rule_of(instrument, parameters, economy)
-    curvature = welfare_curvature(
-        economy, point.equilibrium.state(), rule, weights, derivatives.multipliers, along
-    )
+    curvature = welfare_curvature(economy, point.equilibrium.state(), rule, weights, derivatives.multipliers, along)
     response = scaled @ point.gradient.T
     bend = _bend(search, derivatives.welfare, conditions)
     relative = np.einsum("dk,kl,dl->d", response, bend, response) / float(weights @ derivatives.welfare)

@@ -1,5 +1,6 @@
 """The figures of a run: those of CH and SH that its results allow."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def draw_figures(folder: Path, data: xr.Dataset, cases: dict[str, Case], policie
     has_map = {"latitude", "longitude"} <= set(data.variables)
     paths: list[Path] = []
     for name, figure in _figures(data, cases, has_map):
-        paths += plots.save_figure(figure, folder / name)
+        paths += plots.save_figure(figure, folder / re.sub(r"[^\w.-]+", "_", name))
     return paths
 
 

@@ -11,7 +11,7 @@ from spatialjax.cities.decompositions import by_sector_group, price_decompositio
 from spatialjax.cities.flows import group_members, group_trade_share, trade_flow_changes, trade_flows
 from spatialjax.workflow.cases import Case
 
-FLOW_GROUPS = {"health_education": ("Health and education", 0.0025), "professional_other": ("Professional", 0.01)}
+FLOW_GROUPS = {"health_education": ("Health and education", 0.0025), "professional_other": ("Professional services", 0.01)}
 """Groups of SH Figure 1, and the change of a share from which a flow is drawn."""
 PRICE_GROUPS = {
     "health_education": "Health and education",
@@ -50,12 +50,12 @@ def _flow_panels(data: xr.Dataset, case: Case) -> list[plots.FlowPanel]:
         shares = before.sel(sector_group=group), after.sel(sector_group=group)
         panels += [
             plots.FlowPanel(
-                f"{name}: shares above {100 * SHARE_DRAWN:g} percent, equilibrium",
+                f"{name}, equilibrium: over {100 * SHARE_DRAWN:g} percent",
                 _unit_cost(case.result, groups, group),
                 trade_flows(shares[0], SHARE_DRAWN),
             ),
             plots.FlowPanel(
-                f"{name}: shares that rise by more than {100 * change:g} percent, optimum",
+                f"{name}, optimum: up over {100 * change:g} points",
                 _unit_cost(case.optimum, groups, group),
                 trade_flow_changes(*shares, change),
             ),
