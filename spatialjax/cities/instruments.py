@@ -213,9 +213,7 @@ class SizeClassTransfers(CellTransfers):
         """The class, or the class and occupation."""
         cities, occupations = economy.amenity.shape
         if self.city_class.shape != (cities,):
-            raise ModelError(
-                f"city_class classifies {self.city_class.size} cities, but the economy has {cities}: give a class to each"
-            )
+            raise ModelError(f"city_class classifies {self.city_class.size} cities, but the economy has {cities}")
         if not self.by_occupation:
             return jnp.broadcast_to(self.city_class[:, None], (cities, occupations))
         return self.city_class[:, None] * occupations + jnp.arange(occupations)
@@ -249,8 +247,9 @@ class IncomeTestedTransfers(Instrument):
             raise ModelError(f"bounds name {unknown[0]!r}, but the parameters are {', '.join(INCOME_TEST_BOUNDS)}")
         if not rounding > 0:
             raise ModelError(f"rounding must be positive, found {rounding}: kinks have no derivatives")
-        pairs = [_limits(given.get(name, default)) for name, default in INCOME_TEST_BOUNDS.items()]
-        self.limits = tuple(jnp.concatenate(side) for side in zip(*pairs, strict=True))  # type: ignore[arg-type]
+        bounds_by_name = [given.get(name, default) for name, default in INCOME_TEST_BOUNDS.items()]
+        lower, upper = zip(*(_pair(pair) for pair in bounds_by_name), strict=True)
+        self.limits = jnp.concatenate(lower), jnp.concatenate(upper)
         self.rounding = jnp.asarray(rounding, dtype=float)
 
     def initial(self, economy: Economy, equilibrium: Equilibrium) -> Parameters:
@@ -294,10 +293,28 @@ def rule_of(instrument: Instrument, parameters: Parameters, economy: Economy) ->
     return InstrumentRule(instrument, parameters)
 
 
+def bounds_of(instrument: Instrument, parameters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of each parameter, infinite where there are none.
+
+    **Raises:** `ModelError` for bounds of another number of parameters.
+    """
+    size = np.size(parameters)
+    limits = instrument.bounds()
+    if limits is None:
+        return np.full(size, -np.inf), np.full(size, np.inf)
+    for side, values in zip(("lower", "upper"), limits, strict=True):
+        if np.shape(values) not in {(), (1,), (size,)}:
+            raise ModelError(
+                f"{side} bounds of {type(instrument).__name__} have {np.size(values)} values, but it has {size} "
+                "parameters"
+            )
+    lower, upper = (np.broadcast_to(np.asarray(side, dtype=float), (size,)) for side in limits)
+    return lower, upper
+
+
 def within_bounds(parameters: Parameters, instrument: Instrument) -> Parameters:
     """Parameters moved to the nearest that bounds allow."""
-    limits = instrument.bounds()
-    return parameters if limits is None else jnp.clip(parameters, *limits)
+    return jnp.clip(parameters, *bounds_of(instrument, parameters))
 
 
 def at_bound(instrument: Instrument, parameters: ArrayLike) -> Int[np.ndarray, " parameter"]:
@@ -309,10 +326,7 @@ def at_bound(instrument: Instrument, parameters: ArrayLike) -> Int[np.ndarray, "
 def reached_bounds(instrument: Instrument, parameters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Whether parameters are at their lower bounds, and at their upper ones; fixed ones are at both."""
     found = np.asarray(parameters)
-    limits = instrument.bounds()
-    if limits is None:
-        return np.zeros(found.shape, bool), np.zeros(found.shape, bool)
-    lower, upper = (np.broadcast_to(np.asarray(side), found.shape) for side in limits)
+    lower, upper = bounds_of(instrument, found)
     closeness = BOUND_TOLERANCE * np.maximum(1.0, np.abs(found))
     return found <= lower + closeness, found >= upper - closeness
 
@@ -322,9 +336,12 @@ BOUND_TOLERANCE = 1e-10
 
 
 def _limits(bounds: Bounds) -> Limits | None:
-    """Bounds as vectors, infinite where there are none."""
-    if bounds is None:
-        return None
+    """Bounds as vectors, or none."""
+    return None if bounds is None else _pair(bounds)
+
+
+def _pair(bounds) -> Limits:
+    """A lower and an upper bound as vectors, infinite where there are none."""
     try:
         lower, upper = bounds
     except (TypeError, ValueError):

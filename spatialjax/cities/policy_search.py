@@ -29,6 +29,7 @@ from spatialjax.cities.instruments import (
     Instrument,
     InstrumentRule,
     Parameters,
+    bounds_of,
     reached_bounds,
     rule_of,
 )
@@ -57,8 +58,10 @@ BINDING = 1e-8
 PENALTY = 1.0
 """By how much scores are below the best ones seen where there is no equilibrium."""
 EQUILIBRIUM_TOLERANCE = 1e-11
-MAX_EVALUATIONS = 500
+MAX_EVALUATIONS = 200
 """Evaluations of the equilibrium system that one trial may take."""
+MAX_FAILURES = 15
+"""Trials without an equilibrium after which a search ends: it has run to the edge of where there is one."""
 DIRECTIONS = 4
 """Directions along which curvature is taken, as many as a certificate of transfers has: they share a program."""
 
@@ -120,7 +123,8 @@ def optimise_policy(
     """
     refuse_tracers(economy)
     wanted = named_objective(objective, len(economy.labels.occupation))
-    start = reference_equilibrium(economy, equilibrium, EQUILIBRIUM_TOLERANCE, 4 * MAX_EVALUATIONS)
+    start = reference_equilibrium(economy, equilibrium, EQUILIBRIUM_TOLERANCE, 2000)
+    wanted.balance(WelfareReference.of(economy, start).accounts)  # refuses weights of other occupations
     parameters = _first_parameters(economy, instrument, start, initial)
     search = _Search(economy, instrument, wanted, start, parameters, tolerance, progress)
     end = search.run(parameters, max_iterations)
@@ -157,15 +161,14 @@ class _Point(NamedTuple):
 
 
 class _End(NamedTuple):
-    """Where a search ended: at a point, after so many iterations, and how in words."""
+    """Where a search ended, and how in words."""
 
     point: _Point
-    iterations: int
     message: str
 
 
-class _Stationary(Exception):
-    """Raised through the optimiser at a point where the first-order conditions hold."""
+class _Ended(Exception):
+    """Raised through the optimiser where the search is over: at an optimum, or at the edge of what exists."""
 
 
 class _Search:
@@ -182,7 +185,7 @@ class _Search:
         self.unit = self._unit(parameters)
         self.best: _Point | None = None
         self.last: tuple[bytes, np.ndarray, np.ndarray] | None = None
-        self.evaluations = 0
+        self.evaluations = self.failures = 0
 
     def run(self, parameters: np.ndarray, max_iterations: int) -> _End:
         """Maximise from these parameters."""
@@ -190,9 +193,9 @@ class _Search:
         try:
             self.scores(scaled)
             result = self._maximise(scaled, max_iterations)
-        except _Stationary:
-            return _End(self._best(), 0, "")
-        return _End(self._best(), int(result.nit), str(result.message))
+        except _Ended as ended:
+            return _End(self._best(), str(ended))
+        return _End(self._best(), f"{result.message}, after {result.nit} iterations")
 
     def _maximise(self, scaled: np.ndarray, max_iterations: int) -> OptimizeResult:
         bounds = self._bounds(scaled)
@@ -218,7 +221,7 @@ class _Search:
             method="SLSQP",
             bounds=None if bounds is None else [*bounds, (None, None)],
             constraints=[above],
-            options={"maxiter": max_iterations, "ftol": 1e-15},
+            options={"maxiter": max_iterations, "ftol": 1e-13},
         )
 
     def scores(self, scaled: np.ndarray) -> np.ndarray:
@@ -250,6 +253,12 @@ class _Search:
                     f"no equilibrium at the first parameters of {type(self.instrument).__name__}, from which the "
                     f"search could start: {describe_failure(self.trial, self.economy)}"
                 )
+            self.failures += 1
+            if self.failures == MAX_FAILURES:
+                raise _Ended(
+                    f"{MAX_FAILURES} trials had no equilibrium, so that the search has run to the edge of where there "
+                    f"is one: the smallest income is {_smallest_income(self._best().equilibrium):,.0f}"
+                )
             return None
         conditions = point.conditions
         stationary = conditions.residual < self.tolerance and conditions.gap < STEP**2 * self.tolerance
@@ -258,7 +267,7 @@ class _Search:
         if self.progress is not None:
             self.progress(SearchProgress(self.evaluations, float(point.scores.min()), conditions.residual))
         if stationary:
-            raise _Stationary
+            raise _Ended("the first-order conditions hold")
         return point
 
     def _point(self, parameters: np.ndarray) -> _Point | None:
@@ -283,10 +292,9 @@ class _Search:
         return self.best
 
     def _bounds(self, scaled: np.ndarray) -> list[tuple[float, float]] | None:
-        limits = self.instrument.bounds()
-        if limits is None:
+        if self.instrument.bounds() is None:
             return None
-        lower, upper = (np.broadcast_to(np.asarray(side), scaled.shape) / self.unit for side in limits)
+        lower, upper = (side / self.unit for side in bounds_of(self.instrument, scaled))
         return list(zip(lower.tolist(), upper.tolist(), strict=True))
 
     def _unit(self, parameters: np.ndarray) -> np.ndarray:
@@ -316,7 +324,7 @@ def _conditions(scores, slopes, gradient, direct, bounds) -> _Conditions:
             break
         free = ~pushes
     weights = share @ slopes
-    scale = weights @ np.linalg.norm(direct[:, free], axis=1)
+    scale = weights @ np.linalg.norm(direct, axis=1)
     remains = np.linalg.norm(total[free])
     return _Conditions(
         residual=float(remains / scale) if remains > 0 else 0.0,
@@ -367,12 +375,16 @@ def _described(search: _Search, end: _End) -> Optimum:
     )
 
 
+def _smallest_income(equilibrium: Equilibrium) -> float:
+    return float(equilibrium.income[equilibrium.employment > 0].min())
+
+
 def _judge(certificate: Certificate, end: _End) -> str:
     if not certificate.first_order:
         return (
             f"the first-order conditions do not hold: their residual is {certificate.residual:.1e}, above "
-            f"{CERTIFIED:g}, where the search ended after {end.iterations} iterations ({end.message}). Allow more "
-            "with max_iterations, start elsewhere with initial, or bound the instrument"
+            f"{CERTIFIED:g}, where the search ended ({end.message}). Allow more with max_iterations, start elsewhere "
+            "with initial, or bound the instrument"
         )
     if not certificate.concave:
         return (
@@ -555,18 +567,11 @@ def _first_parameters(
 
 
 def _check_bounds(instrument: Instrument, parameters: np.ndarray) -> None:
-    limits, name = instrument.bounds(), type(instrument).__name__
-    if limits is None:
-        return
-    for side, values in zip(("lower", "upper"), limits, strict=True):
-        if np.shape(values) not in {(), (1,), parameters.shape}:
-            raise ModelError(
-                f"{side} bounds of {name} have {np.size(values)} values, but it has {parameters.size} parameters"
-            )
-    lower, upper = (np.broadcast_to(np.asarray(side), parameters.shape) for side in limits)
+    lower, upper = bounds_of(instrument, parameters)
     outside = np.flatnonzero((parameters < lower) | (parameters > upper))
     if outside.size:
         i = int(outside[0])
         raise ModelError(
-            f"initial parameter {i} of {name} is {parameters[i]:g}, outside of its bounds {lower[i]:g} to {upper[i]:g}"
+            f"initial parameter {i} of {type(instrument).__name__} is {parameters[i]:g}, outside of its bounds "
+            f"{lower[i]:g} to {upper[i]:g}"
         )
