@@ -2,6 +2,8 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Compilation is most of what tests cost: half the time without the compiler's optimisations.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import jax
 
@@ -34,3 +36,8 @@ def us_equilibrium(us_economy):
 @pytest.fixture(scope="session")
 def us_no_externalities(us_economy):
     return eqx.tree_at(lambda e: e.spillover, us_economy, sj.NoSpillover())
+
+
+@pytest.fixture(scope="session")
+def us_optimum(us_economy, us_equilibrium):
+    return sj.optimum(us_economy, us_equilibrium)

@@ -8,7 +8,7 @@ import pytest
 from spatialjax.numerics.linear import solve_linear
 from spatialjax.numerics.local_inverse import apply_local, local_inverse
 from spatialjax.numerics.packing import pack, unpack
-from spatialjax.numerics.root import Status, find_root
+from spatialjax.numerics.root import FASTER, PACE, SLOWER, Status, _adapted, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 
 
@@ -76,6 +76,81 @@ def test_says_when_there_is_no_root():
     )
     assert found.status == Status.stalled
     assert int(found.evaluations) < 10_000
+
+
+def folded(state, args):
+    """Places whose local solution near -1 has just vanished: what is left of it lies between the start and the root."""
+    x = state["x"]
+    return {"x": args["rate"] * (args["level"] + args["tie"] * jnp.tanh(x).mean() - (x**3 - 3 * x))}
+
+
+FOLDS = {
+    "alike": ([2.1, 2.1, 2.1, 2.1], [1.0, 1.0, 1.0, 1.0]),
+    "in some places": ([2.2, 2.05, -1.0, 3.0], [1.0, 1.0, 1.0, 1.0]),
+    "each at its own speed": ([2.1, 2.1, 2.1, 2.1], [0.1, 1.0, 3.0, 10.0]),
+}
+
+
+def solve_folded(name, **options):
+    level, rate = (jnp.asarray(x) for x in FOLDS[name])
+    args = {"level": level, "rate": rate, "tie": jnp.asarray(0.02)}
+    options = {"tolerance": 1e-11, "max_evaluations": 1000} | options
+    return args, find_root(folded, identity, {"x": jnp.full(4, -2.0)}, args, {"x": 0.3}, **options)
+
+
+class TestMarch:
+    @pytest.mark.parametrize("name", FOLDS)
+    def test_passes_where_a_local_solution_has_vanished(self, name):
+        args, found = solve_folded(name)
+        assert found.status == Status.converged
+        assert float(jnp.abs(folded(found.state, args)["x"]).max()) < 1e-11
+        gone = np.asarray(args["level"]) > 2
+        assert (np.asarray(found.state["x"])[gone] > 2).all()
+        assert (np.asarray(found.state["x"])[~gone] < -1.5).all()
+
+    def test_is_needed_there(self):
+        """Newton's method that wants its residual to fall ends where the local solution was."""
+        args, _ = solve_folded("alike")
+        x = jnp.full(4, -2.0)
+        for _ in range(200):
+            value, slope = jax.jvp(lambda x: folded({"x": x}, args)["x"], (x,), (jnp.ones(4),))
+            for size in 0.5 ** np.arange(40):
+                trial = x - size * value / slope
+                if float(jnp.abs(folded({"x": trial}, args)["x"]).max()) < float(jnp.abs(value).max()):
+                    x = trial
+                    break
+        np.testing.assert_allclose(x, -1, atol=0.01)
+        assert float(jnp.abs(folded({"x": x}, args)["x"]).min()) > 0.05
+
+    def test_slows_down_the_places_that_turn_back_alone(self):
+        pace = jnp.asarray([[2.0], [2.0], [2.0], [PACE]])
+        move = jnp.asarray([[0.1, 0.2], [-0.1, -0.2], [0.3, 0.0], [0.1, 0.1]])
+        last = jnp.asarray([[0.1, 0.1], [0.1, 0.1], [0.0, 0.0], [0.2, 0.2]])
+        expected = [[2 * FASTER], [2 * SLOWER], [2 * FASTER], [PACE]]
+        np.testing.assert_allclose(_adapted(pace, move, last), expected)
+
+    def test_stops_at_the_limit_of_evaluations(self):
+        _, found = solve_folded("alike", max_evaluations=40)
+        assert found.status == Status.out_of_evaluations
+        assert int(found.evaluations) == 40
+        _, enough = solve_folded("alike")
+        assert int(enough.evaluations) > 40
+
+    def test_says_when_nothing_lies_beyond(self):
+        def without_root(state, args):
+            return {"x": args["target"] ** 2 + 0.1 + (state["x"] + 1) ** 2}
+
+        found = find_root(
+            without_root,
+            identity,
+            {"x": jnp.full(7, -3.0)},
+            arguments(),
+            {"x": 0.3},
+            tolerance=1e-10,
+            max_evaluations=500,
+        )
+        assert found.status in (Status.stalled, Status.out_of_evaluations)
+        assert float(jnp.abs(found.residual["x"]).max()) > 0.1
 
 
 def test_local_inverse_is_the_inverse_of_the_blocks():

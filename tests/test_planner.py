@@ -403,11 +403,11 @@ class TestFirstOrderConditions:
         np.testing.assert_allclose(weights, np.array([4, 2, 1]) / 7)
         assert cosine == pytest.approx(0, abs=1e-12)
 
-    def test_where_one_occupation_can_still_gain_at_no_cost(self):
-        """A weight of zero is not positive: the third can gain while the others lose nothing."""
-        gradient = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
-        certificate = sj.Certificate(*first_order_conditions(gradient), np.array([-1.0]), gradient)
-        assert not certificate.first_order
+    def test_where_one_occupation_can_still_gain_at_no_cost_give_it_no_weight(self):
+        gradient = np.array([[3.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
+        residual, weights, _ = first_order_conditions(gradient)
+        assert residual == pytest.approx(0, abs=1e-15)
+        np.testing.assert_allclose(weights, [0.25, 0.75, 0], atol=1e-15)
 
     def test_of_a_zero_gradient_is_unknown(self):
         gradient = np.array([[1.0, 0.0], [0.0, 0.0]])

@@ -9,6 +9,8 @@ from economies import planner_economy, random_economy
 from scipy.optimize import minimize
 
 import spatialjax as sj
+from spatialjax.cities import policy_search
+from spatialjax.cities.certificate import welfare_gradients
 from spatialjax.cities.equilibrium import income_state
 from spatialjax.cities.instruments import (
     CityOccupationTransfers,
@@ -23,6 +25,7 @@ from spatialjax.cities.instruments import (
 )
 from spatialjax.cities.policy_search import optimise_policy
 from spatialjax.errors import ConvergenceError, ModelError
+from spatialjax.numerics.implicit import SINGULAR
 
 TIGHT = 1e-13
 
@@ -65,8 +68,8 @@ def size_class(two):
 
 @pytest.fixture(scope="module")
 def income_tested(two):
-    instrument = IncomeTestedTransfers({"phase_out": (0.0, 0.8)})
-    return instrument, optimise_policy(two.economy, instrument, two.equilibrium, objective="pareto-weights")
+    instrument = IncomeTestedTransfers({"benefit": (0.0, 20.0)})
+    return instrument, optimise_policy(two.economy, instrument, two.equilibrium)
 
 
 def gains_under(case, rule, start=None):
@@ -186,7 +189,7 @@ def test_gradients_of_welfare_are_finite_differences(two, name):
     first = np.asarray(instrument.initial(two.economy, two.equilibrium))
     if name == "income tested":
         first = first * [1.2, 0.9, 2.0, 0.0] + [0.0, 0.0, 0.0, 0.05]
-        size = 1e-4 * np.array([two.income, two.income, 1.0, 1.0])
+        size = 2e-5 * np.array([two.income, two.income, 1.0, 1.0])
     else:
         first = 0.03 * two.income * np.random.default_rng(2).standard_normal(first.size)
         size = 1e-4 * np.full(first.size, two.income)
@@ -239,18 +242,19 @@ def test_no_neighbouring_policy_of_the_instrument_is_better(two, size_class):
 
 
 def test_an_instrument_that_cannot_make_gains_equal_leaves_the_smallest_at_its_largest(two):
-    """City transfers as large as allowed: one occupation gains more, and only the other's gain counts."""
-    instrument = SizeClassTransfers.by_employment(two.equilibrium, two.thresholds, by_occupation=False)
+    """With two classes of cities alone one occupation gains more, and only the other's gain counts."""
+    instrument = SizeClassTransfers.by_employment(two.equilibrium, two.thresholds[1:], by_occupation=False)
     found = optimise_policy(two.economy, instrument, two.equilibrium)
     best, smallest = np.asarray(found.policy.parameters), float(found.gain.min())
-    assert abs(float(found.gain[0] - found.gain[1])) > 1e-6
+    assert abs(float(found.gain[0] - found.gain[1])) > 1e-4
+    assert smallest > 1e-4
     weights = found.certificate.weights
     assert weights[np.argmin(found.gain)] == 1
     assert weights[np.argmax(found.gain)] == 0
     assert np.isnan(found.certificate.cosine)
     for size in (-0.01, 0.01):
-        for i in range(3):
-            moved = best + size * two.income * np.eye(3)[i]
+        for i in range(2):
+            moved = best + size * two.income * np.eye(2)[i]
             gain = gains_under(two, rule_of(instrument, jnp.asarray(moved), two.economy), found.equilibrium)
             assert gain.min() < smallest
 
@@ -298,31 +302,43 @@ def test_fixed_parameters_stay_fixed(two):
 # --- income tests
 
 
-def test_income_tested_transfers_are_certified_where_no_parameter_could_do_better(two, income_tested):
+def test_income_tested_transfers_are_certified_where_no_parameters_do_better(two, income_tested):
     instrument, found = income_tested
-    objective = found.objective
     assert found.found
     assert found.certificate.residual < 1e-7
     assert found.certificate.gradient.shape == (2, 4)
-    assert (found.certificate.curvature < 0).all()
+    assert 1e-4 < float(found.gain.min()) < float(two.optimum.gain.min())
     parameters = np.asarray(found.policy.parameters)
-    where = at_bound(instrument, parameters)
+    np.testing.assert_array_equal(at_bound(instrument, parameters), [1, 0, 1, 0])
+    assert parameters[0] == pytest.approx(20)
+    assert parameters[2] == pytest.approx(1)
     pull = found.certificate.weights @ found.certificate.gradient
-    assert parameters[2] == 0.8
-    np.testing.assert_array_equal(where, [0, 0, 1, 0])
-    assert pull[2] > 0
-    population = two.economy.population
+    pull = pull / np.abs(found.certificate.weights[:, None] * found.certificate.gradient).sum(0)
+    assert (pull[[0, 2]] > 1e-4).all()
+    assert np.abs(pull[[1, 3]]).max() < 1e-5
+    rng = np.random.default_rng(6)
+    for _ in range(30):
+        moved = parameters + 0.02 * np.array([two.income, two.income, 1, 1]) * rng.standard_normal(4)
+        moved = np.clip(moved, *(np.asarray(side) for side in instrument.bounds()))
+        gain = gains_under(two, rule_of(instrument, jnp.asarray(moved), two.economy), found.equilibrium)
+        assert gain.min() < float(found.gain.min())
 
-    def social_welfare(parameters):
-        rule = rule_of(instrument, jnp.asarray(parameters), two.economy)
-        welfare = sj.solve(two.economy, income=rule, initial=found.equilibrium, tolerance=TIGHT).welfare
-        return float((objective.weights * population * objective.utility(welfare)).sum())
 
-    best = social_welfare(parameters)
-    for i, size in enumerate((0.01 * two.income, 0.01 * two.income, -0.01, 0.01)):
-        assert social_welfare(parameters + size * np.eye(4)[i]) < best
-        if i != 2:
-            assert social_welfare(parameters - size * np.eye(4)[i]) < best
+def test_a_plateau_below_what_was_found_does_not_end_a_search(two):
+    """A benefit that all receive, none phased out, is stationary and does nothing."""
+    instrument = IncomeTestedTransfers({"tax_rate": (0, 0), "benefit": (0, 50)}, rounding=0.02)
+    values = []
+    found = optimise_policy(
+        two.economy,
+        instrument,
+        two.equilibrium,
+        objective="pareto-weights",
+        progress=lambda step: values.append((step.value, step.residual)),
+    )
+    assert min(residual for value, residual in values if value < 1e-8) < 1e-7  # it came by
+    assert max(values)[0] > 2e-3
+    assert np.abs(found.gain).min() > 1e-3
+    assert float(found.policy.parameters[3]) == 0
 
 
 def test_income_test_pays_what_it_says(two):
@@ -384,10 +400,27 @@ def test_a_search_cut_short_is_no_optimum(two):
     assert float(found.gain.min()) == pytest.approx(max(p.value for p in seen), rel=1e-6)
 
 
+def test_trials_without_derivatives_are_turned_back_from(two, monkeypatch):
+    calls = []
+
+    def singular_at_times(*arguments):
+        calls.append(arguments)
+        if len(calls) in (2, 5):
+            raise RuntimeError(SINGULAR)
+        return welfare_gradients(*arguments)
+
+    monkeypatch.setattr(policy_search, "welfare_gradients", singular_at_times)
+    found = optimise_policy(two.economy, CityOccupationTransfers(), two.equilibrium)
+    assert len(calls) > 5
+    np.testing.assert_allclose(found.gain, two.optimum.gain, rtol=1e-8)
+
+
 def test_no_equilibrium_at_the_start_is_an_error(two):
     all_to_one = np.zeros(two.workers.shape)
     all_to_one[0, 0] = 1e6 * two.income
-    with pytest.raises(ConvergenceError, match="at the first parameters of CityOccupationTransfers"):
+    with pytest.raises(
+        ConvergenceError, match="CityOccupationTransfers leads nowhere at the first parameters.*negative income"
+    ):
         optimise_policy(
             two.economy, CityOccupationTransfers(), two.equilibrium, initial=all_to_one.ravel(), throw=False
         )
@@ -460,6 +493,6 @@ def test_objectives_that_cannot_be_maximised_are_refused(two):
 
     with pytest.raises(ModelError, match="maximises EqualGains.*found Mine"):
         optimise_policy(two.economy, CityOccupationTransfers(), two.equilibrium, objective=Mine())
+    weights = sj.ParetoWeights((1.0, 1.0, 1.0))
     with pytest.raises(ModelError, match="3 Pareto weights for 2 occupations"):
-        weights = sj.ParetoWeights((1.0, 1.0, 1.0))
         optimise_policy(two.economy, CityOccupationTransfers(), two.equilibrium, objective=weights)

@@ -85,6 +85,52 @@ class TestFigures:
         assert report.stable
 
 
+def share_in(found, economy, city, occupation):
+    """Percent of a city's workers who are of an occupation."""
+    (n,) = (i for i, name in enumerate(economy.labels.city) if name.startswith(city))
+    return 100 * float(found.employment[n, occupation] / found.employment[n].sum())
+
+
+class TestOptimum:
+    """The planner's figures that two independent implementations find on these data."""
+
+    def test_is_certified(self, us_optimum):
+        assert us_optimum.found
+        assert us_optimum.path is None
+        assert us_optimum.certificate.residual < 1e-8
+        assert us_optimum.certificate.cosine == pytest.approx(-1, abs=1e-12)
+
+    def test_gain(self, us_optimum):
+        np.testing.assert_allclose(100 * us_optimum.gain, 0.5918, atol=5e-5)
+        np.testing.assert_allclose(100 * np.log1p(us_optimum.gain), 0.5900, atol=5e-5)
+        assert float(us_optimum.gain[0] - us_optimum.gain[1]) == pytest.approx(0, abs=1e-8)
+
+    @pytest.mark.parametrize(
+        ("city", "occupation", "before", "after"), [("San Jose", 0, 43.81, 92.31), ("Harrisonburg", 1, 71.03, 80.40)]
+    )
+    def test_hubs(self, us_economy, us_equilibrium, us_optimum, city, occupation, before, after):
+        assert share_in(us_equilibrium, us_economy, city, occupation) == pytest.approx(before, abs=5e-3)
+        assert share_in(us_optimum.equilibrium, us_economy, city, occupation) == pytest.approx(after, abs=5e-3)
+
+    def test_transfers(self, us_optimum):
+        employment = np.asarray(us_optimum.equilibrium.employment)
+        mean = (np.asarray(us_optimum.transfer) * employment).sum(0) / employment.sum(0)
+        np.testing.assert_allclose(mean, [-3346, 1678], atol=0.5)
+        np.testing.assert_allclose(us_optimum.base_transfer, [-14268, 13118], atol=0.5)
+
+    def test_gain_with_additive_amenities(self, us_data):
+        found = sj.optimum(sj.invert(us_data, amenities="additive"))
+        assert found.found
+        assert found.certificate.residual < 1e-8
+        np.testing.assert_allclose(100 * found.gain, 2.3472, atol=5e-5)
+
+    def test_gain_with_spillovers_by_industry(self, us_data):
+        found = sj.optimum(sj.invert(us_data, spillover=sj.IndustrySpillover.from_groups(us_data)))
+        assert found.found
+        assert found.certificate.residual < 1e-8
+        np.testing.assert_allclose(100 * found.gain, 0.2566, atol=5e-5)
+
+
 @pytest.fixture(scope="module")
 def welfare_and_gradient(us_economy):
     """A city's employment, a price and welfare at full size: value, and gradient in every leaf at once."""

@@ -179,12 +179,18 @@ def first_order_conditions(gradient: np.ndarray, direct: np.ndarray | None = Non
     unit = gradient / length[:, None]
     share = _nearest_to_zero(unit)
     residual = float(np.linalg.norm(share @ unit))
-    weighted = share[:, None] * unit
+    weights = share / length
+    return residual, weights / weights.sum(), largest_cosine(share[:, None] * unit)
+
+
+def largest_cosine(weighted: np.ndarray) -> float:
+    """Largest cosine between a weighted gradient and the sum of the others; nan where there are no others."""
+    weighted = weighted[np.linalg.norm(weighted, axis=1) > 0]
+    if weighted.shape[0] < 2:
+        return float("nan")
     others = weighted.sum(0) - weighted
     norms = np.linalg.norm(weighted, axis=1) * np.linalg.norm(others, axis=1)
-    cosine = np.divide((weighted * others).sum(1), norms, out=np.ones_like(norms), where=norms > 0)
-    weights = share / length
-    return residual, weights / weights.sum(), float(cosine.max())
+    return float(np.divide((weighted * others).sum(1), norms, out=np.ones_like(norms), where=norms > 0).max())
 
 
 def _nearest_to_zero(unit: np.ndarray) -> np.ndarray:

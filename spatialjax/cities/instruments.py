@@ -232,8 +232,8 @@ class IncomeTestedTransfers(Instrument):
 
     - `bounds`: (lower, upper) by the name of a parameter; equal bounds fix it. By default `benefit` and `threshold`
       are at least zero, `phase_out` between 0 and 1, and `tax_rate` at most 1 in size.
-    - `rounding`: part of the economy's mean wage over which kinks are rounded: the wages of a cell are dispersed,
-      and with kinks in every city's schedule an optimum would have no first-order conditions.
+    - `rounding`: part of the economy's mean wage over which kinks are rounded. Wages within a cell are dispersed, so
+      that its mean benefit has no kinks; and with kinks an optimum need not have first-order conditions.
 
     **Raises:** `ModelError` for bounds of a parameter that does not exist, or a `rounding` that is not positive.
     """
@@ -241,7 +241,7 @@ class IncomeTestedTransfers(Instrument):
     limits: Limits
     rounding: Scalar
 
-    def __init__(self, bounds: Mapping[str, tuple[float, float]] | None = None, *, rounding: float = 0.02):
+    def __init__(self, bounds: Mapping[str, tuple[float, float]] | None = None, *, rounding: float = 0.1):
         given = dict(bounds or {})
         if unknown := sorted(set(given) - set(INCOME_TEST_BOUNDS)):
             raise ModelError(f"bounds name {unknown[0]!r}, but the parameters are {', '.join(INCOME_TEST_BOUNDS)}")

@@ -20,6 +20,7 @@ from spatialjax.cities.certificate import (
     Certificate,
     WelfareGradients,
     first_order_conditions,
+    largest_cosine,
     welfare_curvature,
     welfare_gradients,
 )
@@ -47,6 +48,7 @@ from spatialjax.cities.policies import net_transfer
 from spatialjax.cities.policy_effect import reference_equilibrium, refuse_tracers, solve_under
 from spatialjax.cities.wedge import wedge
 from spatialjax.errors import ConvergenceError, ModelError
+from spatialjax.numerics.implicit import SINGULAR
 from spatialjax.typing import ByOccupation
 
 STEP = 0.01
@@ -91,16 +93,16 @@ def optimise_policy(
     A local optimum, found by gradients from `initial`: L-BFGS-B for a sum of welfare; for equal gains and max-min,
     which are not smooth, sequential quadratic programming (SLSQP) in the form: maximise g with no occupation's gain
     below g. An instrument that cannot make gains equal without a loss to all leaves them unequal: the smallest is
-    maximised. Work grows with the square (L-BFGS-B: in proportion) of the number of parameters; hundreds are no
-    problem.
+    maximised. The optimiser's own work, beyond one equilibrium and its gradients a step, is small for hundreds of
+    parameters; SLSQP's grows with their third power.
 
     In the result, `policy` is an [`InstrumentRule`][] with the `parameters` found, and `base_transfer` the mean net
     transfer of each occupation's workers. The certificate's conditions are those of the instrument's own parameters,
     each in units of its effect (root mean square over workers of dollars paid):
 
     - `residual` is |sum_k phi[k] g[k]| / sum_k phi[k] |d[k]|, with d the direct effect of the parameters on welfare, at
-      given wages, prices and employment. Components that push against a bound that is reached are left out of all
-      norms. phi are the objective's marginal values of welfare; where a smallest gain is maximised, the values
+      given wages, prices and employment. Components of the sum that push against a bound that is reached are dropped.
+      `weights` phi are the objective's marginal values of welfare; where a smallest gain is maximised, the values
       phi >= 0 at which the residual is least, zero for occupations that gain more than the smallest gain.
     - `gradient` is g (occupation, parameter) in welfare per unit of each parameter.
     - `curvature` is along directions in which no bound is reached; empty if there is none that keeps gains equal.
@@ -126,21 +128,51 @@ def optimise_policy(
     start = reference_equilibrium(economy, equilibrium, EQUILIBRIUM_TOLERANCE, 2000)
     wanted.balance(WelfareReference.of(economy, start).accounts)  # refuses weights of other occupations
     parameters = _first_parameters(economy, instrument, start, initial)
-    search = _Search(economy, instrument, wanted, start, parameters, tolerance, progress)
-    end = search.run(parameters, max_iterations)
-    found = _described(search, end)
+    problem = _Problem.of(economy, instrument, wanted, start, parameters)
+    end = _Search(problem, tolerance, progress).run(parameters, max_iterations)
+    found = _described(problem, end)
     if throw and not found.found:
         raise ConvergenceError(f"no optimum: {found.outcome}")
     return found
 
 
+class _Problem(NamedTuple):
+    """What is maximised over what: `unit` is how much of each parameter a scaled one stands for."""
+
+    economy: Economy
+    instrument: Instrument
+    objective: Objective
+    equilibrium: Equilibrium
+    reference: WelfareReference
+    mean_income: float
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, economy, instrument, objective, equilibrium, parameters: np.ndarray) -> "_Problem":
+        """The problem, scaled by what each parameter does at an equilibrium.
+
+        A unit changes incomes by STEP of their mean, root mean square over workers. Effects of a dollar on welfare are
+        nearly proportional to employment where it is paid: so scaled, second derivatives are alike for all parameters.
+        """
+        mean_income = float((equilibrium.income * equilibrium.employment).sum() / equilibrium.employment.sum())
+        state = income_state(economy, equilibrium)
+        paid = np.asarray(_paid_by_parameter(instrument, economy, state, jnp.asarray(parameters)))
+        without_effect = STEP * np.maximum(1.0, np.abs(parameters))
+        unit = np.divide(STEP * mean_income, paid, out=without_effect, where=paid > 0)
+        reference = WelfareReference.of(economy, equilibrium)
+        return cls(economy, instrument, objective, equilibrium, reference, mean_income, unit)
+
+
 class _Conditions(NamedTuple):
     """First-order conditions at a point, in scaled parameters.
 
-    `share` are multipliers of the scores, `weights` of welfare; `free` are parameters that no bound stops.
+    `share` are multipliers of the scores, `weights` of welfare; `gap` is the mean distance of scores from the smallest
+    at these shares; `free` are parameters that no bound stops; `scale` is the size of direct effects on what is
+    maximised, to which `residual` is relative.
     """
 
     residual: float
+    scale: float
     gap: float
     cosine: float
     share: np.ndarray
@@ -149,7 +181,7 @@ class _Conditions(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """A point of the search; `gradient` of welfare (occupation, scaled parameter), `rows` of scores."""
+    """A point of the search: `gradient` is of welfare (occupation, scaled parameter), `rows` of the scores."""
 
     parameters: np.ndarray
     equilibrium: Equilibrium
@@ -160,6 +192,12 @@ class _Point(NamedTuple):
     conditions: _Conditions
 
 
+class _Nowhere(NamedTuple):
+    """Where there is no point: why."""
+
+    reason: str
+
+
 class _End(NamedTuple):
     """Where a search ended, and how in words."""
 
@@ -167,146 +205,142 @@ class _End(NamedTuple):
     message: str
 
 
+def _point_at(problem: _Problem, parameters: np.ndarray, start: Equilibrium) -> _Point | _Nowhere:
+    """The equilibrium at some parameters, and what follows from it."""
+    economy, instrument = problem.economy, problem.instrument
+    rule = rule_of(instrument, jnp.asarray(parameters), economy)
+    found = solve_under(economy, rule, start.state(), EQUILIBRIUM_TOLERANCE, MAX_EVALUATIONS)
+    if not bool(found.converged):
+        return _Nowhere(describe_failure(found, economy))
+    try:
+        derivatives = jax.block_until_ready(welfare_gradients(economy, found.state(), rule))
+    except RuntimeError as error:
+        if SINGULAR not in str(error):
+            raise
+        return _Nowhere(SINGULAR)
+    gradient, direct = _in_parameters(instrument, economy, jnp.asarray(parameters), derivatives)
+    gradient, direct = np.asarray(gradient) * problem.unit, np.asarray(direct) * problem.unit
+    scores, slopes = map(np.asarray, _scores_and_slopes(problem, derivatives.welfare))
+    if not all(np.isfinite(array).all() for array in (scores, slopes, gradient, direct)):
+        return _Nowhere("welfare or its gradient is not finite")
+    conditions = _conditions(scores, slopes, gradient, direct, reached_bounds(instrument, parameters))
+    return _Point(parameters, found, derivatives, scores, gradient, slopes @ gradient, conditions)
+
+
 class _Ended(Exception):
     """Raised through the optimiser where the search is over: at an optimum, or at the edge of what exists."""
 
 
 class _Search:
-    """What the optimiser calls: scores and their gradients, with the equilibria behind them.
+    """What the optimiser calls, in scaled parameters; it remembers the best point and the last values.
 
-    Remembers the last point and the best: the next equilibrium is searched from the best.
+    Every equilibrium is searched from that of the best point.
     """
 
-    def __init__(self, economy, instrument, objective, equilibrium, parameters, tolerance, progress):
-        self.economy, self.instrument, self.objective = economy, instrument, objective
-        self.equilibrium, self.tolerance, self.progress = equilibrium, tolerance, progress
-        self.reference = WelfareReference.of(economy, equilibrium)
-        self.mean_income = float((equilibrium.income * equilibrium.employment).sum() / equilibrium.employment.sum())
-        self.unit = self._unit(parameters)
-        self.best: _Point | None = None
-        self.last: tuple[bytes, np.ndarray, np.ndarray] | None = None
+    def __init__(self, problem: _Problem, tolerance: float, progress: Callable[[SearchProgress], None] | None):
+        self.problem, self.tolerance, self.progress = problem, tolerance, progress
         self.evaluations = self.failures = 0
+        self.lower, self.upper = bounds_of(problem.instrument, problem.unit)
+        self.best: _Point
+        self.last: tuple[bytes, np.ndarray, np.ndarray]
 
     def run(self, parameters: np.ndarray, max_iterations: int) -> _End:
         """Maximise from these parameters."""
-        scaled = parameters / self.unit
         try:
-            self.scores(scaled)
-            result = self._maximise(scaled, max_iterations)
+            self._start(parameters)
+            maximise = self._maximise_sum if self.best.scores.size == 1 else self._maximise_smallest
+            result = maximise(parameters / self.problem.unit, max_iterations)
         except _Ended as ended:
-            return _End(self._best(), str(ended))
-        return _End(self._best(), f"{result.message}, after {result.nit} iterations")
+            return _End(self.best, str(ended))
+        return _End(self.best, f"{result.message}, after {result.get('nit', 0)} iterations")
 
-    def _maximise(self, scaled: np.ndarray, max_iterations: int) -> OptimizeResult:
-        bounds = self._bounds(scaled)
-        if self._best().scores.size == 1:
-            return minimize(
-                lambda x: (-self.scores(x)[0], -self.rows(x)[0]),
-                scaled,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"maxiter": max_iterations, "maxfun": 10 * max_iterations, "maxcor": 30, "ftol": 0, "gtol": 0},
-            )
-        smallest = np.concatenate([np.zeros(scaled.size), [-1.0]])
+    def _maximise_sum(self, scaled: np.ndarray, max_iterations: int) -> OptimizeResult:
+        def value_and_gradient(x):
+            scores, rows = self._at(x)
+            return -scores[0], -rows[0]
+
+        return minimize(
+            value_and_gradient,
+            scaled,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=self._bounds(),
+            options={"maxiter": max_iterations, "maxfun": 10 * max_iterations, "maxcor": 30, "ftol": 0, "gtol": 0},
+        )
+
+    def _maximise_smallest(self, scaled: np.ndarray, max_iterations: int) -> OptimizeResult:
+        """Maximise the last of the optimiser's variables, which no score may be below."""
+        downwards = np.append(np.zeros(scaled.size), -1.0)
         above = {
             "type": "ineq",
-            "fun": lambda x: self.scores(x[:-1]) - x[-1],
-            "jac": lambda x: np.pad(self.rows(x[:-1]), ((0, 0), (0, 1)), constant_values=-1.0),
+            "fun": lambda x: self._at(x[:-1])[0] - x[-1],
+            "jac": lambda x: np.pad(self._at(x[:-1])[1], ((0, 0), (0, 1)), constant_values=-1.0),
         }
         return minimize(
             lambda x: -x[-1],
-            np.append(scaled, self.scores(scaled).min()),
-            jac=lambda x: smallest,
+            np.append(scaled, self._at(scaled)[0].min()),
+            jac=lambda x: downwards,
             method="SLSQP",
-            bounds=None if bounds is None else [*bounds, (None, None)],
+            bounds=[*self._bounds(), (-np.inf, np.inf)],
             constraints=[above],
             options={"maxiter": max_iterations, "ftol": 1e-13},
         )
 
-    def scores(self, scaled: np.ndarray) -> np.ndarray:
-        """Scores for the optimiser."""
-        return SCORE_SCALE * self._at(scaled)[0]
-
-    def rows(self, scaled: np.ndarray) -> np.ndarray:
-        """Gradients of the scores."""
-        return SCORE_SCALE * self._at(scaled)[1]
+    def _bounds(self) -> list[tuple[float, float]]:
+        unit = self.problem.unit
+        return list(zip((self.lower / unit).tolist(), (self.upper / unit).tolist(), strict=True))
 
     def _at(self, scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and gradients; where there is no equilibrium, scores so low that the optimiser turns back."""
+        """Scores and their gradients; where there is no point, scores so low that the optimiser turns back."""
         key = scaled.tobytes()
-        if self.last is None or self.last[0] != key:
-            point = self._evaluate(self.unit * scaled)
-            if point is None:
-                best = self._best()
-                self.last = key, best.scores - PENALTY, best.rows
-            else:
-                self.last = key, point.scores, point.rows
+        if self.last[0] != key:
+            scores, rows = self._evaluate(np.clip(self.problem.unit * scaled, self.lower, self.upper))
+            self.last = key, SCORE_SCALE * scores, SCORE_SCALE * rows
         return self.last[1:]
 
-    def _evaluate(self, parameters: np.ndarray) -> _Point | None:
+    def _start(self, parameters: np.ndarray) -> None:
+        point = _point_at(self.problem, parameters, self.problem.equilibrium)
+        if isinstance(point, _Nowhere):
+            raise ConvergenceError(
+                f"{type(self.problem.instrument).__name__} leads nowhere at the first parameters, so that no search "
+                f"can start: {point.reason}"
+            )
+        self.best = point
+        scaled = parameters / self.problem.unit
+        self.last = scaled.tobytes(), SCORE_SCALE * point.scores, SCORE_SCALE * point.rows
+        self._note(point)
+
+    def _evaluate(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        point = _point_at(self.problem, parameters, self.best.equilibrium)
+        if isinstance(point, _Nowhere):
+            self._note_failure()
+            return self.best.scores - PENALTY, self.best.rows
+        self._note(point)
+        return point.scores, point.rows
+
+    def _note(self, point: _Point) -> None:
+        """Report a point, remember it if it is the best, and end the search if it is an optimum."""
         self.evaluations += 1
-        point = self._point(parameters)
-        if point is None:
-            if self.best is None:
-                raise ConvergenceError(
-                    f"no equilibrium at the first parameters of {type(self.instrument).__name__}, from which the "
-                    f"search could start: {describe_failure(self.trial, self.economy)}"
-                )
-            self.failures += 1
-            if self.failures == MAX_FAILURES:
-                raise _Ended(
-                    f"{MAX_FAILURES} trials had no equilibrium, so that the search has run to the edge of where there "
-                    f"is one: the smallest income is {_smallest_income(self._best().equilibrium):,.0f}"
-                )
-            return None
-        conditions = point.conditions
-        stationary = conditions.residual < self.tolerance and conditions.gap < STEP**2 * self.tolerance
-        if self.best is None or stationary or point.scores.min() > self.best.scores.min():
-            self.best = point
+        conditions, value, best = point.conditions, point.scores.min(), self.best.scores.min()
         if self.progress is not None:
-            self.progress(SearchProgress(self.evaluations, float(point.scores.min()), conditions.residual))
-        if stationary:
+            self.progress(SearchProgress(self.evaluations, float(value), conditions.residual))
+        stationary = conditions.residual < self.tolerance and conditions.gap < STEP**2 * self.tolerance
+        ends = stationary and value >= best - BINDING  # and is no plateau below what was found
+        if ends or value > best:
+            self.best = point
+        if ends:
             raise _Ended("the first-order conditions hold")
-        return point
 
-    def _point(self, parameters: np.ndarray) -> _Point | None:
-        """The equilibrium at some parameters, and what follows from it; `None` where there is none."""
-        rule = rule_of(self.instrument, jnp.asarray(parameters), self.economy)
-        start = (self.equilibrium if self.best is None else self.best.equilibrium).state()
-        self.trial = solve_under(self.economy, rule, start, EQUILIBRIUM_TOLERANCE, MAX_EVALUATIONS)
-        if not bool(self.trial.converged):
-            return None
-        derivatives = welfare_gradients(self.economy, self.trial.state(), rule)
-        gradient, direct = _in_parameters(self.instrument, self.economy, jnp.asarray(parameters), derivatives)
-        gradient, direct = (np.asarray(g) * self.unit for g in (gradient, direct))
-        scores, slopes = (np.asarray(s) for s in _scores_and_slopes(self, derivatives.welfare))
-        if not all(np.isfinite(array).all() for array in (scores, slopes, gradient, direct)):
-            return None
-        bounds = reached_bounds(self.instrument, parameters)
-        conditions = _conditions(scores, slopes, gradient, direct, bounds)
-        return _Point(parameters, self.trial, derivatives, scores, gradient, slopes @ gradient, conditions)
-
-    def _best(self) -> _Point:
-        assert self.best is not None
-        return self.best
-
-    def _bounds(self, scaled: np.ndarray) -> list[tuple[float, float]] | None:
-        if self.instrument.bounds() is None:
-            return None
-        lower, upper = (side / self.unit for side in bounds_of(self.instrument, scaled))
-        return list(zip(lower.tolist(), upper.tolist(), strict=True))
-
-    def _unit(self, parameters: np.ndarray) -> np.ndarray:
-        """Of each parameter, the amount that changes incomes by STEP of their mean, root mean square over workers.
-
-        Effects of a dollar on welfare are nearly proportional to employment where it is paid: so scaled, second
-        derivatives are of the same size for all.
-        """
-        state = income_state(self.economy, self.equilibrium)
-        paid = np.asarray(_paid_by_parameter(self.instrument, self.economy, state, jnp.asarray(parameters)))
-        without = STEP * np.maximum(1.0, np.abs(parameters))
-        return np.divide(STEP * self.mean_income, paid, out=without, where=paid > 0)
+    def _note_failure(self) -> None:
+        self.evaluations += 1
+        self.failures += 1
+        if self.failures == MAX_FAILURES:
+            at = self.best.equilibrium
+            smallest = float(at.income[at.employment > 0].min())
+            raise _Ended(
+                f"{MAX_FAILURES} trials had no equilibrium, so that the search has run to the edge of where there is "
+                f"one: the smallest income is {smallest:,.0f}"
+            )
 
 
 def _conditions(scores, slopes, gradient, direct, bounds) -> _Conditions:
@@ -328,8 +362,9 @@ def _conditions(scores, slopes, gradient, direct, bounds) -> _Conditions:
     remains = np.linalg.norm(total[free])
     return _Conditions(
         residual=float(remains / scale) if remains > 0 else 0.0,
+        scale=float(scale),
         gap=float(share @ (scores - scores.min())),
-        cosine=_cosine(weights[:, None] * gradient[:, free]),
+        cosine=largest_cosine(weights[:, None] * gradient[:, free]),
         share=share,
         weights=weights / weights.sum(),
         free=free,
@@ -345,38 +380,24 @@ def _multipliers(rows: np.ndarray) -> np.ndarray:
     return first_order_conditions(rows)[1]
 
 
-def _cosine(weighted: np.ndarray) -> float:
-    """Largest cosine between a weighted gradient and the sum of the others; nan with one only."""
-    weighted = weighted[np.linalg.norm(weighted, axis=1) > 0]
-    if weighted.shape[0] < 2:
-        return float("nan")
-    others = weighted.sum(0) - weighted
-    norms = np.linalg.norm(weighted, axis=1) * np.linalg.norm(others, axis=1)
-    return float(np.divide((weighted * others).sum(1), norms, out=np.ones_like(norms), where=norms > 0).max())
-
-
-def _described(search: _Search, end: _End) -> Optimum:
-    """The result at a point of the search."""
-    economy, point = search.economy, end.point
+def _described(problem: _Problem, end: _End) -> Optimum:
+    """The result at a point of the problem."""
+    economy, point = problem.economy, end.point
     allocation = point.equilibrium
     transfer, workers = net_transfer(allocation), allocation.employment
-    certificate = _certificate(search, point)
+    certificate = _certificate(problem, point)
     return Optimum(
         equilibrium=allocation,
         wedge=wedge(economy, allocation),
         transfer=transfer,
         base_transfer=(transfer * workers).sum(0) / workers.sum(0),
-        gain=search.reference.gain(allocation.welfare),
+        gain=problem.reference.gain(allocation.welfare),
         certificate=certificate,
-        reference=search.equilibrium,
-        policy=InstrumentRule(search.instrument, jnp.asarray(point.parameters)),
-        objective=search.objective,
+        reference=problem.equilibrium,
+        policy=InstrumentRule(problem.instrument, jnp.asarray(point.parameters)),
+        objective=problem.objective,
         outcome=_judge(certificate, end),
     )
-
-
-def _smallest_income(equilibrium: Equilibrium) -> float:
-    return float(equilibrium.income[equilibrium.employment > 0].min())
 
 
 def _judge(certificate: Certificate, end: _End) -> str:
@@ -394,42 +415,42 @@ def _judge(certificate: Certificate, end: _End) -> str:
     return CERTIFIED_OPTIMUM
 
 
-def _certificate(search: _Search, point: _Point) -> Certificate:
+def _certificate(problem: _Problem, point: _Point) -> Certificate:
     conditions = point.conditions
     return Certificate(
         residual=conditions.residual,
         weights=conditions.weights,
         cosine=conditions.cosine,
-        curvature=_curvature(search, point),
-        gradient=point.gradient / search.unit,
+        curvature=_curvature(problem, point),
+        gradient=point.gradient / problem.unit,
     )
 
 
-def _curvature(search: _Search, point: _Point) -> np.ndarray:
+def _curvature(problem: _Problem, point: _Point) -> np.ndarray:
     """Curvature of log weighted welfare along the free directions of `_directions`."""
-    economy, instrument = search.economy, search.instrument
+    economy, instrument = problem.economy, problem.instrument
     parameters = jnp.asarray(point.parameters)
-    scaled = _directions(search, point)
+    scaled = _directions(problem, point)
     state = income_state(economy, point.equilibrium)
-    paid = np.asarray(_paid(instrument, economy, state, parameters, jnp.asarray(scaled * search.unit)))
+    paid = np.asarray(_paid(instrument, economy, state, parameters, jnp.asarray(scaled * problem.unit)))
     length = np.linalg.norm(scaled, axis=1)
-    moves = paid > 1e-6 * STEP * search.mean_income * length  # else it pays the same to all, which is taken back
+    moves = paid > 1e-6 * STEP * problem.mean_income * length  # else it pays the same to all, which is taken back
     if not moves.any():
         return np.zeros(0)
-    size = np.divide(STEP * search.mean_income, paid, out=np.zeros_like(paid), where=moves)
+    size = np.divide(STEP * problem.mean_income, paid, out=np.zeros_like(paid), where=moves)
     scaled = scaled * size[:, None]
     conditions, derivatives = point.conditions, point.derivatives
     weights = jnp.asarray(conditions.weights)
-    along = _in_rule(instrument, economy, parameters, jnp.asarray(scaled * search.unit))
+    along = _in_rule(instrument, economy, parameters, jnp.asarray(scaled * problem.unit))
     rule = rule_of(instrument, parameters, economy)
     curvature = welfare_curvature(economy, point.equilibrium.state(), rule, weights, derivatives.multipliers, along)
     response = scaled @ point.gradient.T
-    bend = _bend(search, derivatives.welfare, conditions)
+    bend = _bend(problem, derivatives.welfare, conditions)
     relative = np.einsum("dk,kl,dl->d", response, bend, response) / float(weights @ derivatives.welfare)
     return (np.asarray(curvature) + relative)[moves]
 
 
-def _directions(search: _Search, point: _Point) -> np.ndarray:
+def _directions(problem: _Problem, point: _Point) -> np.ndarray:
     """Directions (direction, scaled parameter): more of the policy, and noise; for a sum, more to each occupation.
 
     Where a smallest gain is maximised, they are made orthogonal to the gradients of the gains that are smallest.
@@ -437,7 +458,7 @@ def _directions(search: _Search, point: _Point) -> np.ndarray:
     free, size = point.conditions.free, point.parameters.size
     one_sum = point.scores.size == 1
     noise = np.random.default_rng(0).standard_normal((DIRECTIONS, size))
-    raw = [point.parameters / search.unit, *noise]
+    raw = [point.parameters / problem.unit, *noise]
     if one_sum and point.gradient.shape[0] > 1:
         raw = [*point.gradient[:2], *raw]
     directions = np.stack(raw[:DIRECTIONS]) * free
@@ -445,28 +466,34 @@ def _directions(search: _Search, point: _Point) -> np.ndarray:
         return directions
     rows = point.rows[point.conditions.share > 0] * free
     _, lengths, basis = np.linalg.svd(rows, full_matrices=False)
-    basis = basis[lengths > CERTIFIED * max(lengths.max(), np.finfo(float).tiny)]
+    basis = basis[lengths > CERTIFIED * point.conditions.scale]
     kept = directions - (directions @ basis.T) @ basis
     nothing = np.linalg.norm(kept, axis=1) <= 1e-9 * np.linalg.norm(directions, axis=1)
     return np.where(nothing[:, None], 0.0, kept) * free
 
 
-def _bend(search: _Search, welfare: ByOccupation, conditions: _Conditions) -> np.ndarray:
+def _bend(problem: _Problem, welfare: ByOccupation, conditions: _Conditions) -> np.ndarray:
     """Second derivatives of the scores in welfare, at their multipliers and in the units of the weights."""
-    second = jax.hessian(lambda v: jnp.asarray(conditions.share) @ _scores(search, v))(welfare)
-    slopes = jax.jacfwd(lambda v: jnp.asarray(conditions.share) @ _scores(search, v))(welfare)
-    return np.asarray(second / slopes.sum())
+    share = jnp.asarray(conditions.share)
+
+    def value(welfare):
+        return share @ scores_of(problem.objective, problem.reference, problem.economy.population, welfare)
+
+    return np.asarray(jax.hessian(value)(welfare) / jax.grad(value)(welfare).sum())
 
 
-def _scores_and_slopes(search: _Search, welfare: ByOccupation):
-    return _jitted_scores(search.objective, search.reference, search.economy.population, welfare)
+def _scores_and_slopes(problem: _Problem, welfare: ByOccupation):
+    """Scores and their derivatives (score, occupation)."""
+    return _differentiated_scores(problem.objective, problem.reference, problem.economy.population, welfare)
 
 
-def _scores(search: _Search, welfare: ByOccupation) -> Float[Array, " score"]:
-    return scores(search.objective, search.reference, search.economy.population, welfare)
+@eqx.filter_jit
+def _differentiated_scores(objective, reference, population, welfare):
+    value = lambda v: scores_of(objective, reference, population, v)  # noqa: E731
+    return value(welfare), jax.jacfwd(value)(welfare)
 
 
-def scores(
+def scores_of(
     objective: Objective, reference: WelfareReference, population: ByOccupation, welfare: ByOccupation
 ) -> Float[Array, " score"]:
     """Numbers of which an objective wants the smallest to be as large as possible, in units of a gain.
@@ -487,13 +514,6 @@ def scores(
     raise ModelError(
         f"optimise_policy maximises EqualGains, MaxMin, GivenGains or ParetoWeights, found {type(objective).__name__}"
     )
-
-
-@eqx.filter_jit
-def _jitted_scores(objective, reference, population, welfare):
-    """Scores and their derivatives (score, occupation)."""
-    value = lambda v: scores(objective, reference, population, v)  # noqa: E731
-    return value(welfare), jax.jacfwd(value)(welfare)
 
 
 @eqx.filter_jit

@@ -11,7 +11,10 @@ from spatialjax.cities.decompositions import by_sector_group, price_decompositio
 from spatialjax.cities.flows import group_members, group_trade_share, trade_flow_changes, trade_flows
 from spatialjax.workflow.cases import Case
 
-FLOW_GROUPS = {"health_education": ("Health and education", 0.0025), "professional_other": ("Professional services", 0.01)}
+FLOW_GROUPS = {
+    "health_education": ("Health and education", 0.0025),
+    "professional_other": ("Professional services", 0.01),
+}
 """Groups of SH Figure 1, and the change of a share from which a flow is drawn."""
 PRICE_GROUPS = {
     "health_education": "Health and education",
