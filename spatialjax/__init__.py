@@ -8,6 +8,14 @@ from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residu
 from spatialjax.cities.flows import expenditure_share
 from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, land_dividend
 from spatialjax.cities.input_links import CityInputMix, InputLinks, NationalInputMix
+from spatialjax.cities.instruments import (
+    CityOccupationTransfers,
+    CityTransfers,
+    IncomeTestedTransfers,
+    Instrument,
+    OccupationTransfers,
+    SizeClassTransfers,
+)
 from spatialjax.cities.inversion import invert, validate
 from spatialjax.cities.location import FixedEmployment, FreeMobility, Mobility
 from spatialjax.cities.objectives import EqualGains, MaxMin, Objective, ParetoWeights, WelfareReference
@@ -15,6 +23,7 @@ from spatialjax.cities.optimal_policy import OptimalPolicy
 from spatialjax.cities.planner import Optimum, frontier_curvature, optimum
 from spatialjax.cities.policies import FlatTax, PhasedOutPayment, ScaledPolicy, Transfers, net_transfer
 from spatialjax.cities.policy_effect import PolicyEffect, policy_effect
+from spatialjax.cities.policy_search import optimise_policy
 from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import (
     IndustrySpillover,
@@ -35,6 +44,8 @@ __all__ = [
     "AdditiveAmenities",
     "Certificate",
     "CityInputMix",
+    "CityOccupationTransfers",
+    "CityTransfers",
     "Economy",
     "EqualGains",
     "Equilibria",
@@ -45,8 +56,10 @@ __all__ = [
     "FreeMobility",
     "IncomeRule",
     "IncomeState",
+    "IncomeTestedTransfers",
     "IndustrySpillover",
     "InputLinks",
+    "Instrument",
     "Labels",
     "LaissezFaire",
     "MaxMin",
@@ -59,6 +72,7 @@ __all__ = [
     "Objective",
     "OccupationAmenitySpillover",
     "OccupationSpillover",
+    "OccupationTransfers",
     "OptimalPolicy",
     "Optimum",
     "ParetoWeights",
@@ -67,6 +81,7 @@ __all__ = [
     "Preferences",
     "Residuals",
     "ScaledPolicy",
+    "SizeClassTransfers",
     "Stability",
     "State",
     "Transfers",
@@ -82,6 +97,7 @@ __all__ = [
     "land_dividend",
     "load_data",
     "net_transfer",
+    "optimise_policy",
     "optimum",
     "policy_effect",
     "social_value_ratio",
