@@ -22,8 +22,15 @@ MACHINE = {
 
 def to_markdown(results: Row) -> str:
     """All tables of a run."""
-    sections = (_heading, _pieces, _counterfactuals, _optimum, _gradients, _sizes)
-    return "\n".join(line for section in sections for line in section(results))
+    sections = {
+        "machine": _heading,
+        "pieces": _pieces,
+        "counterfactuals": _counterfactuals,
+        "optimum": _optimum,
+        "gradients": _gradients,
+        "sizes": _sizes,
+    }
+    return "\n".join(line for part, section in sections.items() if part in results for line in section(results))
 
 
 def _heading(results: Row) -> list[str]:

@@ -74,8 +74,8 @@ STARTS = (0.05, 0.2)
 def main() -> None:
     """Measure and write the files."""
     arguments = _arguments()
-    results = measure_all(quick=arguments.quick)
-    for path, text in _files(results, arguments.out, arguments.quick):
+    results = measure_all(quick=arguments.quick, only=arguments.only)
+    for path, text in _files(results, arguments.out, arguments.quick, arguments.only):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(f"written: {path}")
@@ -86,22 +86,29 @@ def _arguments() -> argparse.Namespace:
     default = Path(__file__).parent / "results"
     parser.add_argument("--out", type=Path, default=default, help="directory of the results")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE} random cities only, one repeat")
+    parser.add_argument("--only", choices=PARTS, help="one part")
     return parser.parse_args()
 
 
-def measure_all(*, quick: bool) -> Row:
-    """Everything, as a dictionary."""
+PARTS = ("pieces", "counterfactuals", "optimum", "gradients", "sizes")
+
+
+def measure_all(*, quick: bool, only: str | None = None) -> Row:
+    """Everything, or one part, as a dictionary."""
     repeats, sizes = (1, (QUICK_SIZE,)) if quick else (REPEATS, SIZES)
+    parts: dict[str, Callable[[], Any]] = {
+        "pieces": lambda: in_own_process(measure_pieces, quick, repeats),
+        "counterfactuals": lambda: in_own_process(measure_counterfactuals, quick, repeats),
+        "optimum": lambda: in_own_process(measure_optimum, quick, repeats),
+        "gradients": lambda: in_own_process(measure_gradients, quick, repeats),
+        "sizes": lambda: [in_own_process(measure_size, cities, repeats) for cities in sizes],
+    }
     return {
         "date": datetime.date.today().isoformat(),
         "quick": quick,
         "tolerance": TOLERANCE,
         "machine": in_own_process(machine),
-        "pieces": in_own_process(measure_pieces, quick, repeats),
-        "counterfactuals": in_own_process(measure_counterfactuals, quick, repeats),
-        "optimum": in_own_process(measure_optimum, quick, repeats),
-        "gradients": in_own_process(measure_gradients, quick, repeats),
-        "sizes": [in_own_process(measure_size, cities, repeats) for cities in sizes],
+        **{name: parts[name]() for name in PARTS if only in (None, name)},
     }
 
 
@@ -292,10 +299,10 @@ def measure_size(cities: int, repeats: int) -> Row:
     }
 
 
-def _files(results: Row, directory: Path, quick: bool) -> Iterator[tuple[Path, str]]:
+def _files(results: Row, directory: Path, quick: bool, only: str | None) -> Iterator[tuple[Path, str]]:
     where = results["machine"]
     device = f"{where['cores']} cores" if where["platform"] == "cpu" else where["device"]
-    name = f"{results['date']} {where['platform']} {device}{' quick' if quick else ''}"
+    name = f"{results['date']} {where['platform']} {device}{' quick' if quick else ''} {only or ''}".strip()
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower())
     yield directory / f"{stem}.json", json.dumps(results, indent=2) + "\n"
     yield directory / f"{stem}.md", to_markdown(results)

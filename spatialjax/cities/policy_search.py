@@ -64,6 +64,8 @@ MAX_EVALUATIONS = 200
 """Evaluations of the equilibrium system that one trial may take."""
 MAX_FAILURES = 15
 """Trials without an equilibrium after which a search ends: it has run to the edge of where there is one."""
+NO_EFFECT = 1e-14
+"""Of welfare: a gradient below this, in scaled parameters, is rounding."""
 DIRECTIONS = 4
 """Directions along which curvature is taken, as many as a certificate of transfers has: they share a program."""
 
@@ -223,7 +225,8 @@ def _point_at(problem: _Problem, parameters: np.ndarray, start: Equilibrium) -> 
     scores, slopes = map(np.asarray, _scores_and_slopes(problem, derivatives.welfare))
     if not all(np.isfinite(array).all() for array in (scores, slopes, gradient, direct)):
         return _Nowhere("welfare or its gradient is not finite")
-    conditions = _conditions(scores, slopes, gradient, direct, reached_bounds(instrument, parameters))
+    bounds = reached_bounds(instrument, parameters)
+    conditions = _conditions(scores, slopes, gradient, direct, np.asarray(derivatives.welfare), bounds)
     return _Point(parameters, found, derivatives, scores, gradient, slopes @ gradient, conditions)
 
 
@@ -343,7 +346,7 @@ class _Search:
             )
 
 
-def _conditions(scores, slopes, gradient, direct, bounds) -> _Conditions:
+def _conditions(scores, slopes, gradient, direct, welfare, bounds) -> _Conditions:
     """First-order conditions from scores, their derivatives in welfare, and those of welfare in parameters."""
     rows = slopes @ gradient
     at_lower, at_upper = bounds
@@ -361,7 +364,7 @@ def _conditions(scores, slopes, gradient, direct, bounds) -> _Conditions:
     scale = weights @ np.linalg.norm(direct, axis=1)
     remains = np.linalg.norm(total[free])
     return _Conditions(
-        residual=float(remains / scale) if remains > 0 else 0.0,
+        residual=float(remains / scale) if remains > NO_EFFECT * (weights @ welfare) else 0.0,
         scale=float(scale),
         gap=float(share @ (scores - scores.min())),
         cosine=largest_cosine(weights[:, None] * gradient[:, free]),
