@@ -15,6 +15,13 @@ import pytest
 import spatialjax as sj
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_are_let_go():
+    """A process with hundreds of compiled programs runs out of memory maps, and the compiler crashes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def us_data():
     return sj.load_data("us-metros")
