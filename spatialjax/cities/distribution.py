@@ -13,7 +13,7 @@ from spatialjax.cities.objectives import Objective, WelfareAccounts, WelfareRefe
 from spatialjax.cities.preferences import log_attraction
 from spatialjax.typing import ByOccupation, CityOccupation
 
-MAX_STEPS = 30
+MAX_STEPS = 60
 STEP_TOLERANCE = 1e-14
 """Of mean income: where Newton's steps end."""
 
@@ -66,17 +66,32 @@ def welfare_accounts(
 
 
 def _newton(imbalance, start):
-    def step(carry):
-        lump_sum, _, steps = carry
-        change = jnp.linalg.solve(jax.jacfwd(imbalance)(lump_sum), imbalance(lump_sum))
-        return lump_sum - change, jnp.max(jnp.abs(change)), steps + 1
+    """Newton's method; a step that does not bring the imbalance down is halved.
 
-    lump_sum, _, _ = jax.lax.while_loop(
-        lambda carry: (carry[1] > STEP_TOLERANCE) & (carry[2] < MAX_STEPS),
-        step,
-        (start, jnp.asarray(jnp.inf, start.dtype), jnp.zeros((), int)),
-    )
-    return lump_sum
+    Whole steps suffice near the solution. Far from it they could take more from an occupation than it has, where
+    welfare no longer tells how much.
+    """
+
+    def at(lump_sum):
+        value = imbalance(lump_sum)
+        jacobian = jax.jacfwd(imbalance)(lump_sum)
+        return jnp.linalg.norm(value), jnp.linalg.solve(jacobian, value)
+
+    def step(carry):
+        lump_sum, norm, change, steps = carry
+        new_norm, new_change = at(lump_sum - change)
+        return jax.tree.map(
+            lambda new, halved: jnp.where(new_norm < norm, new, halved),
+            (lump_sum - change, new_norm, new_change, steps + 1),
+            (lump_sum, norm, change / 2, steps + 1),
+        )
+
+    def unfinished(carry):
+        _, _, change, steps = carry
+        return (jnp.max(jnp.abs(change)) > STEP_TOLERANCE) & (steps < MAX_STEPS)
+
+    lump_sum, _, change, _ = jax.lax.while_loop(unfinished, step, (start, *at(start), jnp.zeros((), int)))
+    return lump_sum - change
 
 
 def _solve_tangent(linear, right_hand_side):
