@@ -1,19 +1,22 @@
 """Rebuild the embedded data files from their sources: see docs/data.md for where those come from.
 
-    python tools/build_data.py US_METROS.nc STATES-10M.json
+    python tools/build_data.py --metros US_METROS.nc --states STATES-10M.json --zones CZ_TABLE.csv
 
-The first argument is a city data set (its variables are described in spatialjax/data/schema.py), the
-second the TopoJSON of US states from the npm package us-atlas.
+Each option names the source of one file; files without a source are left as they are. The sources are a
+city data set (its variables are described in spatialjax/data/schema.py), the TopoJSON of US states from the
+npm package us-atlas, and a table of Japanese commuting zones.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from spatialjax.data.schema import VARIABLES
+from spatialjax.data.zones import ZONE_VARIABLES
 
 TARGET = Path(__file__).parent.parent / "spatialjax" / "data"
 TERRITORIES = {"60", "66", "69", "72", "78"}
@@ -27,6 +30,28 @@ LONG_NAMES = {
     "sector": "short name of the sector",
     "input": "short name of the sector whose good is an input",
 }
+
+SECTORS = 148
+"""Three-digit manufacturing industries of the Japan Standard Industrial Classification (KO section 4.1)."""
+FEWEST_ESTABLISHMENTS = 10
+"""Commuting zones with fewer are left out, as KO leave them out (section 4.1)."""
+ZONE_COLUMNS = {
+    "population": ("pop2015", "residents, Population Census 2015"),
+    "wage": ("avg_wage_10kyen", "average wage in manufacturing, Census of Manufactures 2012"),
+    "establishments": ("n_estb", "manufacturing establishments, Census of Manufactures 2012"),
+    "employment": ("emp", "employees in manufacturing, Census of Manufactures 2012"),
+    "latitude": ("lat", "latitude, a mean over municipal offices"),
+    "longitude": ("lon", "longitude, a mean over municipal offices"),
+    "title": ("largest_muni", "municipality with the largest population"),
+    "prefecture": ("pref", "prefecture of that municipality"),
+}
+"""Columns of the table, and what they are."""
+ZONE_PROVENANCE = (
+    "Census of Manufactures 2012 (Ministry of Economy, Trade and Industry) and Population Census 2015 (Statistics "
+    "Bureau of Japan) by municipality, edited: aggregated to the commuting zones of 2015 of Adachi, Fukai, Kawaguchi "
+    "and Saito (2020, DP version 20-E-021). Terms of use of e-Stat: free use, with the source named and edits stated. "
+    "docs/data.md names the copies"
+)
 
 
 def build_metros(source: Path) -> xr.Dataset:
@@ -66,15 +91,62 @@ def state_outlines(source: Path) -> dict[str, list[list[list[float]]]]:
     return outlines
 
 
-def main() -> None:
-    """Write both files."""
-    metros, states = map(Path, sys.argv[1:3])
-    data = build_metros(metros)
-    data.to_netcdf(
-        TARGET / "us_metros.nc", encoding={str(v): {"zlib": True} for v in data if data[v].dtype.kind in "fi"}
-    )
-    outlines = json.dumps(state_outlines(states), separators=(",", ":"))
+def build_zones(source: Path) -> xr.Dataset:
+    """The commuting zones of the table that have enough establishments."""
+    table = pd.read_csv(source)
+    table = table[table["n_estb"] >= FEWEST_ESTABLISHMENTS]
+    columns = {name: ("zone", _column(table[column])) for name, (column, _) in ZONE_COLUMNS.items()}
+    data = xr.Dataset({**columns, "sectors": SECTORS}, {"zone": table["cz"].to_numpy().astype(int)})
+    for name, (_, description) in ZONE_COLUMNS.items():
+        data[name].attrs = {"long_name": description}
+    data["sectors"].attrs = {"long_name": "three-digit manufacturing industries (KO section 4.1)"}
+    data["zone"].attrs = {"long_name": "code of the commuting zone"}
+    for name, variable in ZONE_VARIABLES.items():
+        data[name].attrs["units"] = variable.units
+    data.attrs = {"title": "Japanese commuting zones, manufacturing, 2012", "provenance": ZONE_PROVENANCE}
+    return data
+
+
+def _column(values: pd.Series) -> np.ndarray:
+    """Text as text, whole numbers as integers."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return values.to_numpy().astype(str)
+    return values.to_numpy().astype(int) if (values == values.round()).all() else values.to_numpy()
+
+
+def write_metros(source: Path) -> None:
+    """Write the city data set."""
+    _write(build_metros(source), "us_metros.nc")
+
+
+def write_states(source: Path) -> None:
+    """Write the outlines of states."""
+    outlines = json.dumps(state_outlines(source), separators=(",", ":"))
     (TARGET / "us_states.json").write_text(outlines + "\n")
+
+
+def write_zones(source: Path) -> None:
+    """Write the data set of commuting zones."""
+    _write(build_zones(source), "japan_zones.nc")
+
+
+def _write(data: xr.Dataset, name: str) -> None:
+    compressed = {str(v): {"zlib": True} for v in data if data[v].dtype.kind in "fi" and data[v].ndim}
+    data.to_netcdf(TARGET / name, encoding=compressed)
+
+
+WRITERS = {"metros": write_metros, "states": write_states, "zones": write_zones}
+
+
+def main() -> None:
+    """Write the files whose sources are given."""
+    parser = argparse.ArgumentParser(description="Rebuild the embedded data files from their sources.")
+    for name in WRITERS:
+        parser.add_argument(f"--{name}", type=Path, help="source of this file")
+    sources = vars(parser.parse_args())
+    for name, write in WRITERS.items():
+        if sources[name] is not None:
+            write(sources[name])
 
 
 if __name__ == "__main__":

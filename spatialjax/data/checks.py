@@ -5,19 +5,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import xarray as xr
 
-from spatialjax.data.schema import VARIABLES, Variable, city_names, source_of, traded_sectors, values
-from spatialjax.errors import DataError
+from spatialjax.data.datasets import kind_of
+from spatialjax.data.schema import VARIABLES, city_names, place_names, traded_sectors, values
+from spatialjax.data.structure import SHOWN, has_form, label_problems, not_a_dataset, raise_all, variable_problems
 
-SHOWN = 3
-"""Offending cells that one message lists."""
 SHARE_TOLERANCE = 1e-6
 
 
 def check_data(data: xr.Dataset) -> None:
     """Raise `DataError` listing every problem that [`find_problems`][] finds."""
-    problems = find_problems(data)
-    if problems:
-        raise DataError(source_of(data), problems)
+    raise_all(data, find_problems(data))
 
 
 def find_problems(data: xr.Dataset) -> list[str]:
@@ -27,14 +24,11 @@ def find_problems(data: xr.Dataset) -> list[str]:
     wherever the variables concerned are sound.
     """
     if not isinstance(data, xr.Dataset):
-        return [f"an xarray.Dataset is needed, as load_data returns it, found {type(data).__name__}"]
-    problems = list(_dimensions(data))
-    sound = set()
-    for name, variable in VARIABLES.items():
-        found = list(_variable(data, name, variable))
-        if name in data and not found:
-            sound.add(name)
-        problems += found
+        return not_a_dataset(data)
+    if kind_of(data) == "zones":
+        return ["these are commuting zones (dimension zone, none called city), of which no city economy can be made"]
+    found, sound = variable_problems(data, VARIABLES, _unused_cells)
+    problems = [*_dimensions(data), *found]
     if not {"latitude", "longitude"} <= set(data) and "distance" not in data and "iceberg_cost" not in data:
         problems.append("no geography: give latitude and longitude, or distance (city, origin), or iceberg_cost")
     for needed, relation in RELATIONS:
@@ -45,38 +39,9 @@ def find_problems(data: xr.Dataset) -> list[str]:
 
 def _dimensions(data: xr.Dataset) -> Iterator[str]:
     for dimension in ("city", "occupation", "sector", "input"):
-        if dimension not in data.dims:
-            yield f"dimension {dimension} is missing"
-        elif dimension not in data.coords:
-            yield f"dimension {dimension} has no labels: add a coordinate variable {dimension}"
-        else:
-            yield from _repeated(data, dimension)
+        yield from label_problems(data, dimension)
     yield from _same_labels(data, "input", "sector")
     yield from _same_labels(data, "origin", "city")
-
-
-def _variable(data: xr.Dataset, name: str, variable: Variable) -> Iterator[str]:
-    """What is wrong with one variable: its presence, form, and values."""
-    if name not in data:
-        if variable.required:
-            yield f"variable {name} ({', '.join(variable.dimensions)}) is missing: {variable.description}"
-    elif set(data[name].dims) != set(variable.dimensions):
-        yield (
-            f"variable {name} has dimensions ({', '.join(map(str, data[name].dims))}); "
-            f"it must have ({', '.join(variable.dimensions)})"
-        )
-    elif data[name].dtype.kind not in "fiub":
-        yield f"variable {name} holds {data[name].dtype}; it must hold numbers"
-    else:
-        bad = ~variable.holds(values(data, name)) & ~_unused_cells(data, name)
-        if bad.any():
-            yield _cells(data, name, bad, f"must be {variable.wanted}")
-
-
-def _repeated(data: xr.Dataset, dimension: str) -> Iterator[str]:
-    labels, counts = np.unique(data[dimension].values.astype(str), return_counts=True)
-    if (counts > 1).any():
-        yield f"dimension {dimension} has repeated labels: {', '.join(labels[counts > 1][:SHOWN])}"
 
 
 def _same_labels(data: xr.Dataset, dimension: str, reference: str) -> Iterator[str]:
@@ -107,33 +72,18 @@ def _unused_cells(data: xr.Dataset, name: str) -> np.ndarray:
 
 
 def _has_form(data: xr.Dataset, name: str) -> bool:
-    return name in data and set(data[name].dims) == set(VARIABLES[name].dimensions) and data[name].dtype.kind in "fiub"
-
-
-def _cells(data: xr.Dataset, name: str, bad: np.ndarray, reason: str) -> str:
-    found = values(data, name)
-    where = np.argwhere(bad)
-    shown = "; ".join(f"{_label(data, name, cell)}: {found[tuple(cell)]:g}" for cell in where[:SHOWN])
-    more = f" and {len(where) - SHOWN} more" if len(where) > SHOWN else ""
-    return f"variable {name} {reason}, but has {shown}{more}"
-
-
-def _label(data: xr.Dataset, name: str, cell: np.ndarray) -> str:
-    dimensions = VARIABLES[name].dimensions
-    named = {"city": city_names(data), "origin": city_names(data)}
-    labels = [named[d] if d in named else _names(data, d) for d in dimensions]
-    return ", ".join(names[i] for names, i in zip(labels, cell, strict=True))
+    return name in data and has_form(data, name, VARIABLES[name])
 
 
 def _employment_somewhere(data: xr.Dataset) -> Iterator[str]:
     employment = values(data, "employment")
     yield from _empty(employment.sum((1, 2)), "city", city_names(data))
-    yield from _empty(employment.sum((0, 2)), "occupation", _names(data, "occupation"))
-    yield from _empty(employment.sum((0, 1)), "sector", _names(data, "sector"))
+    yield from _empty(employment.sum((0, 2)), "occupation", place_names(data, "occupation"))
+    yield from _empty(employment.sum((0, 1)), "sector", place_names(data, "sector"))
 
 
 def _local_employment(data: xr.Dataset) -> Iterator[str]:
-    employment, cities, sectors = values(data, "employment"), city_names(data), _names(data, "sector")
+    employment, cities, sectors = values(data, "employment"), city_names(data), place_names(data, "sector")
     traded = traded_sectors(data)
     if not traded.any():
         yield "no sector is traded: give at least one a distance_elasticity"
@@ -153,7 +103,7 @@ def _empty(totals: np.ndarray, dimension: str, names) -> Iterator[str]:
 
 def _land_using(data: xr.Dataset) -> Iterator[str]:
     land = data["uses_land"].values.astype(bool)
-    names = np.asarray(_names(data, "sector"))[land]
+    names = np.asarray(place_names(data, "sector"))[land]
     if land.sum() != 1:
         yield f"uses_land must mark exactly one sector, but marks {', '.join(map(str, names)) or 'none'}"
     elif traded_sectors(data)[land].any():
@@ -164,7 +114,7 @@ def _shares(data: xr.Dataset) -> Iterator[str]:
     inputs = values(data, "input_share").sum(0)
     total = values(data, "value_added_share") + inputs
     local = ~traded_sectors(data) & ~data["uses_land"].values.astype(bool)
-    for j, name in enumerate(_names(data, "sector")):
+    for j, name in enumerate(place_names(data, "sector")):
         if abs(total[j] - 1) > SHARE_TOLERANCE:
             yield f"sector {name}: value_added_share and input_share sum to {total[j]:.6f}, not 1"
         if local[j] and inputs[j] == 0:
@@ -178,7 +128,7 @@ def _connected(data: xr.Dataset) -> Iterator[str]:
     cost, employment = values(data, "iceberg_cost"), values(data, "employment")
     cities = city_names(data)
     for j in np.flatnonzero(traded_sectors(data)):
-        name = _names(data, "sector")[j]
+        name = place_names(data, "sector")[j]
         sellers = np.flatnonzero(employment[:, :, j].sum(1) > 0)
         ships = np.isfinite(cost[j][:, sellers])
         alone = np.flatnonzero(~ships.any(1))
@@ -197,13 +147,6 @@ def _connected(data: xr.Dataset) -> Iterator[str]:
                 f"sector {name}: trade is disconnected into {groups} groups of cities, one of them with "
                 f"{cities[0]}, another with {cities[other]}"
             )
-
-
-def _names(data: xr.Dataset, dimension: str) -> list[str]:
-    """Labels of a dimension; positions where it has none."""
-    return [
-        str(name) for name in (data[dimension].values if dimension in data.coords else range(data.sizes[dimension]))
-    ]
 
 
 RELATIONS: tuple[tuple[tuple[str, ...], Callable[[xr.Dataset], Iterator[str]]], ...] = (

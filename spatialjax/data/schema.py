@@ -21,42 +21,42 @@ class Variable:
     required: bool = True
 
 
-def _positive(x: Array) -> Array:
+def positive(x: Array) -> Array:
+    """Which values are finite and above zero."""
     return np.isfinite(x) & (x > 0)
 
 
-def _not_negative(x: Array) -> Array:
+def not_negative(x: Array) -> Array:
+    """Which values are finite and at least zero."""
     return np.isfinite(x) & (x >= 0)
 
 
 VARIABLES = {
-    "employment": Variable(
-        ("city", "occupation", "sector"), "workers", "employment", "zero or positive", _not_negative
-    ),
-    "wage": Variable(("city", "occupation"), "US dollars a year", "mean wage", "positive", _positive),
+    "employment": Variable(("city", "occupation", "sector"), "workers", "employment", "zero or positive", not_negative),
+    "wage": Variable(("city", "occupation"), "US dollars a year", "mean wage", "positive", positive),
     "housing_price": Variable(
-        ("city",), "1", "price of the land-using sector's services, relative", "positive", _positive
+        ("city",), "1", "price of the land-using sector's services, relative", "positive", positive
     ),
     "value_added_share": Variable(
         ("sector",),
         "1",
         "value added over gross output, national",
         "above 0 and at most 1",
-        lambda x: _positive(x) & (x <= 1),
+        lambda x: positive(x) & (x <= 1),
     ),
     "input_share": Variable(
         ("input", "sector"),
         "1",
         "purchases of an input over a sector's gross output, national",
         "zero or positive",
-        _not_negative,
+        not_negative,
     ),
     "distance_elasticity": Variable(
         ("sector",),
         "1",
         "trade elasticity times the exponent of distance in trade costs; not a number: not traded",
         "zero or positive, or NaN for a sector that is not traded",
-        lambda x: np.isnan(x) | _not_negative(x),
+        lambda x: np.isnan(x) | not_negative(x),
     ),
     "uses_land": Variable(("sector",), "1", "the sector that owns and lets all land and structures"),
     "latitude": Variable(
@@ -70,9 +70,7 @@ VARIABLES = {
         lambda x: (x >= -180) & (x <= 360),
         required=False,
     ),
-    "distance": Variable(
-        ("city", "origin"), "miles", "distance, taken as given", "positive", _positive, required=False
-    ),
+    "distance": Variable(("city", "origin"), "miles", "distance, taken as given", "positive", positive, required=False),
     "iceberg_cost": Variable(
         ("sector", "city", "origin"),
         "1",
@@ -86,7 +84,7 @@ VARIABLES = {
         "1",
         "price of sectors that are not traded; 1 where absent",
         "positive",
-        _positive,
+        positive,
         required=False,
     ),
 }
@@ -104,15 +102,25 @@ def land_sector(data: xr.Dataset) -> int:
 
 def values(data: xr.Dataset, name: str) -> Array:
     """A variable's values in the axis order of the schema, in double precision."""
-    return data[name].transpose(*VARIABLES[name].dimensions).values.astype(float)
+    return ordered_values(data, name, VARIABLES[name])
+
+
+def ordered_values(data: xr.Dataset, name: str, variable: Variable) -> Array:
+    """Values in the axis order of the variable's description, in double precision."""
+    return data[name].transpose(*variable.dimensions).values.astype(float)
 
 
 def city_names(data: xr.Dataset) -> list[str]:
     """Names of cities for messages: `title` where the data have it, else the code."""
-    for name in ("title", "city"):
-        if name in data and data[name].dims == ("city",):
+    return place_names(data, "city")
+
+
+def place_names(data: xr.Dataset, dimension: str) -> list[str]:
+    """Names along a dimension for messages: `title` where the data have one, else its labels, else positions."""
+    for name in ("title", dimension):
+        if name in data and data[name].dims == (dimension,):
             return [str(label) for label in data[name].values]
-    return [str(n) for n in range(data.sizes["city"])]
+    return [str(n) for n in range(data.sizes[dimension])]
 
 
 def source_of(data: xr.Dataset) -> str:

@@ -134,9 +134,9 @@ def upper_gamma(s, log_t: Float[Array, " node"]) -> Float[Array, " node"]:
     """Gamma(s, t) = int_t^inf x^(s-1) exp(-x) dx for any real s: a series below t = 1, quadrature above."""
     log_small, large = jnp.minimum(log_t, 0.0), jnp.exp(jnp.maximum(log_t, 0.0))
     at_one = _upper_integral(s, jnp.ones(1))[0]
-    terms = sum(
-        (-1.0) ** k / _factorial(k) * -_exponential_ratio((s + k) * log_small) * log_small for k in range(SERIES_TERMS)
-    )
+    orders = np.arange(SERIES_TERMS)
+    coefficients = np.cumprod([1.0, *(-1.0 / orders[1:])])  # (-1)^k / k!
+    terms = -_exponential_ratio((s + orders) * log_small[:, None]) * log_small[:, None] @ coefficients
     return jnp.where(log_t < 0, at_one + terms, jnp.exp(s * jnp.maximum(log_t, 0.0)) * _upper_integral(s, large))
 
 
@@ -170,7 +170,6 @@ def check_entry(m) -> Float[Array, "..."]:
         bad = ~(np.isfinite(np.asarray(m)) & (np.asarray(m) > 0))
         if bad.any():
             where = f" at position {tuple(int(i) for i in np.argwhere(bad)[0])}" if bad.ndim else ""
-            raise ModelError(
-                f"m, the mean number of firms in a sector, must be positive, found {np.asarray(m)[bad].ravel()[0]}{where}"
-            )
+            found = np.asarray(m)[bad].ravel()[0]
+            raise ModelError(f"m, the mean number of firms in a sector, must be positive, found {found}{where}")
     return m

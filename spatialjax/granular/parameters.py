@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spatialjax.errors import ModelError
+from spatialjax.errors import ModelError, PrecisionError
 from spatialjax.typing import Scalar
 
 ExpectedShock = Literal["lognormal", "second-order"]
@@ -16,7 +16,7 @@ ExpectedShock = Literal["lognormal", "second-order"]
 class Parameters(eqx.Module):
     """Preferences and technology that all places share; the defaults are those of KO Table 2.
 
-    - `elasticity_across_firms`: kappa, of labour supplied to a firm within its sector in the short run; may be infinite.
+    - `elasticity_across_firms`: kappa, of labour supplied to a firm of a sector in the short run; may be infinite.
     - `elasticity_across_sectors`: nu, of labour supplied to a sector; may be zero, and at most kappa.
     - `profit_share`: eta; a firm produces with labour to the power 1 - eta.
     - `productivity_tail`: lambda, tail exponent of ex-ante productivity; lambda eta, that of firm size, exceeds one.
@@ -63,7 +63,7 @@ class Parameters(eqx.Module):
 
     @property
     def size_tail(self) -> Scalar:
-        """lambda eta: tail exponent of firm size q = z^(1/eta)."""
+        """Lambda eta: tail exponent of firm size q = z^(1/eta)."""
         return self.productivity_tail * self.profit_share
 
     @property
@@ -103,8 +103,17 @@ def check_parameters(parameters: Parameters) -> None:
 
     **Raises:** `ModelError` naming the parameter, what was found and what is wanted.
     """
+    if parameters.profit_share.dtype != jnp.float64:
+        raise PrecisionError(
+            "Parameters are in single precision, which is too little here: call "
+            'jax.config.update("jax_enable_x64", True) before anything else'
+        )
     for name, (wanted, holds) in RANGES.items():
         value = getattr(parameters, name)
+        if value is not None and jnp.ndim(value):
+            raise ModelError(
+                f"Parameters.{name} must be a number, found shape {jnp.shape(value)}; use jax.vmap for many"
+            )
         if value is not None and not isinstance(value, jax.core.Tracer) and not np.all(holds(np.asarray(value))):
             raise ModelError(f"Parameters.{name} must be {wanted}, found {np.asarray(value)}")
     if parameters.expected_shock not in ("lognormal", "second-order"):

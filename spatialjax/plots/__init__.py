@@ -2,6 +2,13 @@
 
 from spatialjax.plots.composite import map_with_scatters
 from spatialjax.plots.figures import predicted_wage_bill_share, share_against_premium, wedge_difference
+from spatialjax.plots.granular import (
+    factor_wedges,
+    markdown_comparison,
+    model_fit,
+    optimal_policy_changes,
+    production_and_elasticity,
+)
 from spatialjax.plots.hubs import FlowPanel, trade_flow_maps
 from spatialjax.plots.maps import city_map
 from spatialjax.plots.policy import (
@@ -22,10 +29,15 @@ __all__ = [
     "city_map",
     "employment_change",
     "exogenous_productivity",
+    "factor_wedges",
     "input_intensity",
     "map_with_scatters",
+    "markdown_comparison",
+    "model_fit",
+    "optimal_policy_changes",
     "predicted_wage_bill_share",
     "price_decomposition_panels",
+    "production_and_elasticity",
     "save_figure",
     "share_against_premium",
     "size_change",
