@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 # As the command line does: LAPACK's threads and XLA's wait for each other busily. NumPy is bound by it too.
@@ -23,9 +24,11 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+import granular_cases  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import numpy_baseline  # noqa: E402
+import numpy_granular  # noqa: E402
 import numpy_planner  # noqa: E402
 import xarray as xr  # noqa: E402
 from cases import (  # noqa: E402
@@ -49,7 +52,7 @@ from measuring import machine, measure, peak_memory  # noqa: E402
 from report import to_markdown  # noqa: E402
 
 import spatialjax  # noqa: E402
-from spatialjax import Economy, Equilibrium  # noqa: E402
+from spatialjax import Economy, Equilibrium, granular  # noqa: E402
 from spatialjax.cities.certificate import certify  # noqa: E402
 from spatialjax.cities.equilibrium import EquilibriumStatus  # noqa: E402
 from spatialjax.cities.state import State  # noqa: E402
@@ -90,7 +93,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-PARTS = ("pieces", "counterfactuals", "optimum", "gradients", "sizes")
+PARTS = ("pieces", "counterfactuals", "optimum", "gradients", "sizes", "granular")
 
 
 def measure_all(*, quick: bool, only: str | None = None) -> Row:
@@ -102,6 +105,7 @@ def measure_all(*, quick: bool, only: str | None = None) -> Row:
         "optimum": lambda: in_own_process(measure_optimum, quick, repeats),
         "gradients": lambda: in_own_process(measure_gradients, quick, repeats),
         "sizes": lambda: [in_own_process(measure_size, cities, repeats) for cities in sizes],
+        "granular": lambda: in_own_process(measure_granular, quick, repeats),
     }
     return {
         "date": datetime.date.today().isoformat(),
@@ -296,6 +300,83 @@ def measure_size(cities: int, repeats: int) -> Row:
         "gradient": gradient,
         "solves": solves,
         "memory": memory,
+    }
+
+
+def measure_granular(quick: bool, repeats: int) -> Row:
+    """The granular economy: sectors and games a second, the curve of Phi, places; loops in NumPy beside."""
+    sectors, loop, loop_games = (2**14, 500, 1) if quick else (granular_cases.SECTORS, 20_000, 10)
+    rows = [*_monte_carlo(sectors, loop, repeats), *_curves(repeats), *_games(loop_games, repeats), *_places(repeats)]
+    return {"rows": rows, **peak_memory()}
+
+
+def _monte_carlo(sectors: int, loop: int, repeats: int) -> Iterator[Row]:
+    timing, found = measure(lambda: granular_cases.simulate(sectors), repeats=repeats)
+    name = f"Monte Carlo, {granular_cases.FIRMS_PER_SECTOR:g} firms per sector"
+    rate = found.draws / timing.median
+    yield {"name": name, **timing.row(), "per_second": rate, "of": "sectors", "value": float(found.mean.psi)}
+    baseline = numpy_granular.simulate(granular_cases.FIRMS_PER_SECTOR, loop)
+    yield _loop_row(f"{name}, NumPy loop", baseline.seconds, baseline.sectors, "sectors", rate, baseline.psi)
+
+
+def _curves(repeats: int) -> Iterator[Row]:
+    m = granular_cases.zones()
+    timing, found = measure(lambda: granular_cases.phi_curve(m), repeats=repeats)
+    name = f"Phi of {m.size} zones by quadrature"
+    rate = m.size / timing.median
+    yield {"name": name, **timing.row(), "per_second": rate, "of": "zones", "value": float(found[0].max())}
+    began = perf_counter()
+    index = numpy_granular.herfindahl(np.asarray(m))
+    yield _loop_row(f"{name}, SciPy loop (Herfindahl)", perf_counter() - began, m.size, "zones", rate, index.min())
+    seeds = iter(range(10**6))
+    timing, found = measure(lambda: granular_cases.cournot_curve(m, next(seeds)), repeats=repeats)
+    rate = m.size / timing.median
+    name = f"Phi and Psi of {m.size} zones, Cournot, draws included"
+    yield {"name": name, **timing.row(), "per_second": rate, "of": "zones", "value": float(found[1].min())}
+
+
+def _games(loop_games: int, repeats: int) -> Iterator[Row]:
+    for firms in granular_cases.GAMES:
+        shares, shocks = granular_cases.games(firms)
+        timing, found = measure(lambda s=shares, x=shocks: granular_cases.play(s, x), repeats=repeats)
+        rate = len(shares) / timing.median
+        name = f"exact Cournot game, {firms} firms, {shocks.weight.size} states"
+        solved = float(found.converged.mean())
+        yield {"name": name, **timing.row(), "per_second": rate, "of": "games", "value": solved}
+        if firms <= 5:
+            games = loop_games if firms == 2 else 1
+            arrays = [np.asarray(x) for x in (shares[:games], shocks.log_shock, shocks.weight)]
+            began = perf_counter()
+            labour = [numpy_granular.play(one, *arrays[1:]) for one in arrays[0]]
+            difference = float(np.abs(np.log(labour) - np.log(np.asarray(found.labour[:games]))).max())
+            row = _loop_row(f"{name}, SciPy loop", perf_counter() - began, games, "games", rate, np.nan)
+            yield {**row, "log_difference": difference}
+
+
+def _places(repeats: int) -> Iterator[Row]:
+    for conduct in ("competitive", "cournot"):
+        economy = granular_cases.places(conduct)
+        timing, found = measure(lambda e=economy: granular_cases.solve_perturbed(e), repeats=repeats)
+        yield {"name": f"equilibrium of places, {conduct}", **timing.row(), "value": int(found.evaluations)}
+        timing, best = measure(lambda e=economy: granular.optimum(e), repeats=repeats)
+        name = f"optimal policy with certificate, {conduct}"
+        yield {"name": name, **timing.row(), "value": best.certificate.residual}
+
+
+def _loop_row(name: str, elapsed: float, done: int, of: str, library_rate: float, value: float) -> Row:
+    rate = done / elapsed
+    return {
+        "name": name,
+        "compile_seconds": None,
+        "median_seconds": elapsed,
+        "minimum_seconds": elapsed,
+        "maximum_seconds": elapsed,
+        "repeats": 1,
+        "per_second": rate,
+        "of": of,
+        "value": float(value),
+        "library_is_faster_by": library_rate / rate,
+        "outcome": "converged",
     }
 
 

@@ -11,6 +11,7 @@ import jax
 import typer
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from spatialjax import __version__
@@ -30,13 +31,15 @@ class ConsoleReporter:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.status: Status | None = None
+        self.name = ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Show the stage while it runs and its time once it has ended."""
         start = perf_counter()
-        self.lines = []
-        with errors.status(f"{name} ..."):
+        self.lines, self.name = [], name
+        with errors.status(f"{name} ...") as self.status:
             yield
         console.print(f"{name} [dim]({perf_counter() - start:.1f} s)[/dim]")
         for line in self.lines:
@@ -45,6 +48,11 @@ class ConsoleReporter:
     def say(self, message: str) -> None:
         """Keep a line until the stage has ended."""
         self.lines.append(message)
+
+    def progress(self, done: int, total: int) -> None:
+        """Show how much of the stage is done."""
+        if self.status is not None:
+            self.status.update(f"{self.name} ... {done / total:.0%}")
 
 
 @contextmanager
@@ -67,15 +75,21 @@ def run(
         list[str] | None, typer.Option("--set", help="override a value: --set model.trade_elasticity=8")
     ] = None,
 ) -> None:
-    """Run a configuration: invert, solve, compare, and write tables, figures and NetCDF files."""
+    """Run a configuration: calibrate, solve, compare, and write tables, figures and NetCDF files."""
     with _readable_errors():
         _double_precision()
-        from spatialjax.workflow.config import load_config
-        from spatialjax.workflow.run import run as run_workflow
+        from spatialjax.workflow.config import GranularRunConfig, load_config
+        from spatialjax.workflow.granular_run import run_granular
+        from spatialjax.workflow.run import run as run_cities
 
-        result = run_workflow(load_config(config, set_ or ()), out, ConsoleReporter())
-        console.print(_figures_table(result.figures))
-        console.print(_describe_files(result.folder, result.files), soft_wrap=True)
+        loaded = load_config(config, set_ or ())
+        if isinstance(loaded, GranularRunConfig):
+            granular = run_granular(loaded, out, ConsoleReporter())
+            _show(_compact(granular.figures), granular.folder, granular.files)
+        else:
+            cities = run_cities(loaded, out, ConsoleReporter())
+            figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
+            _show(figures, cities.folder, cities.files)
 
 
 @app.command()
@@ -89,11 +103,16 @@ def validate(
     with _readable_errors():
         _double_precision()
         from spatialjax.cities.inversion import validate as find_all
-        from spatialjax.data.datasets import load_data
+        from spatialjax.data.datasets import kind_of, load_data
+        from spatialjax.data.zones import check_zones
         from spatialjax.errors import DataError
         from spatialjax.workflow.run import describe_sizes
 
         dataset = load_data(data)
+        if kind_of(dataset) == "zones":
+            check_zones(dataset)
+            console.print(f"{data}: valid commuting zones of a granular economy ({dataset.sizes['zone']} zones)")
+            return
         minimum = minimum_consumption_share if mend else None
         problems = find_all(dataset, housing_share=housing_share, minimum_consumption_share=minimum)
         if problems:
@@ -113,18 +132,31 @@ def _double_precision() -> None:
     jax.config.update("jax_enable_x64", True)
 
 
-def _figures_table(figures) -> Table:
+def _show(figures, folder: Path, files: list[Path]) -> None:
+    console.print(_table(figures))
+    console.print(_describe_files(folder, files), soft_wrap=True)
+
+
+def _table(frame) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("figure", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
-    table.add_column("CH", justify="right", no_wrap=True)
-    for row in figures.itertuples(index=False):
-        name, value, unit, published = row
-        table.add_row(
-            name, _number(value), unit, "" if published != published or published is None else _number(published)
-        )
+    for name, kind in frame.dtypes.items():
+        number = kind.kind == "f"
+        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
     return table
+
+
+def _compact(frame):
+    """A table of figures for the width of a screen: what tells rows apart in one column."""
+    names = frame["figure"] + ", " + frame["conduct"] + ", " + frame["zone"]
+    return frame.assign(figure=names).drop(columns=["conduct", "zone"])
+
+
+def _cell(value) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or value != value else _number(value)
 
 
 def _describe_files(folder: Path, files: list[Path]) -> str:

@@ -25,7 +25,8 @@ LEFTMOST, RIGHTMOST = -3.6, 4.1
 """Range of u, with log t = u - exp(-u) / min(a - 1, 1): integrands vanish double-exponentially at both ends."""
 SERIES_TERMS = 20
 """Of the incomplete gamma function below one: 1/20! is below rounding."""
-DISPERSION_NODES = 64
+DISPERSION_NODES, DISPERSION_REACH = 65, 7.5
+"""Of the trapezoid rule over entry rates, and its range in standard deviations."""
 
 
 class Nodes(NamedTuple):
@@ -72,7 +73,8 @@ def dispersed(m: Float[Array, "..."], parameters: Parameters):
     sigma = parameters.sector_dispersion
     if sigma is None:
         return m[..., None], jnp.ones(1)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(DISPERSION_NODES)
+    nodes = np.linspace(-DISPERSION_REACH, DISPERSION_REACH, DISPERSION_NODES)
+    weights = np.exp(-(nodes**2) / 2)
     return m[..., None] * jnp.exp(sigma * nodes + sigma**2 / 2), jnp.asarray(weights / weights.sum())
 
 

@@ -122,19 +122,23 @@ def check_parameters(parameters: Parameters) -> None:
         )
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(parameters)):
         return
-    if np.any(parameters.elasticity_across_sectors > parameters.elasticity_across_firms):
+    # With NumPy: inside jax.jit, what JAX makes of known numbers is a tracer.
+    across_firms, across_sectors = map(
+        np.asarray, (parameters.elasticity_across_firms, parameters.elasticity_across_sectors)
+    )
+    tail = float(np.asarray(parameters.productivity_tail) * np.asarray(parameters.profit_share))
+    if across_sectors > across_firms:
         raise ModelError(
             "workers must move at least as easily between firms as between sectors: elasticity_across_sectors "
-            f"{parameters.elasticity_across_sectors} exceeds elasticity_across_firms "
-            f"{parameters.elasticity_across_firms}"
+            f"{across_sectors} exceeds elasticity_across_firms {across_firms}"
         )
-    if np.any(parameters.size_tail <= 1):
+    if tail <= 1:
         raise ModelError(
-            f"productivity_tail times profit_share is {float(np.min(parameters.size_tail)):.4g}: it must exceed 1 for "
+            f"productivity_tail times profit_share is {tail:.4g}: it must exceed 1 for "
             "the mean size of firms to be finite; raise productivity_tail"
         )
-    if np.any(parameters.size_tail > LARGEST_SIZE_TAIL):
+    if tail > LARGEST_SIZE_TAIL:
         raise ModelError(
-            f"productivity_tail times profit_share is {float(np.max(parameters.size_tail)):.4g}: above "
+            f"productivity_tail times profit_share is {tail:.4g}: above "
             f"{LARGEST_SIZE_TAIL:g} firms are of one size for all purposes; lower productivity_tail"
         )

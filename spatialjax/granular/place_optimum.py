@@ -9,7 +9,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from spatialjax.errors import ConvergenceError, ModelError
-from spatialjax.granular.places import Places, PlacesEquilibrium, correction_of, solve, solve_from
+from spatialjax.granular.places import (
+    Places,
+    PlacesEquilibrium,
+    System,
+    correction_of,
+    residual,
+    solve,
+    solve_from,
+)
 from spatialjax.granular.policies import (
     ByPlace,
     EfficientPolicy,
@@ -18,10 +26,14 @@ from spatialjax.granular.policies import (
     PlacePolicy,
     Policy,
 )
+from spatialjax.numerics.packing import pack
+from spatialjax.numerics.safe_math import largest
 
 Welfare = Literal["efficiency", "expected_utility"]
 CERTIFIED = 1e-8
 """Largest gradient, relative to output or to utility, at which a policy is called an optimum."""
+LARGEST_GAP = 1e-8
+"""Of an allocation that is to be certified, in free entry and location choice."""
 
 
 class PlacesCertificate(NamedTuple):
@@ -139,19 +151,29 @@ def certify(
 
     The equilibrium responds to every subsidy; its derivatives are implicit and know nothing of the formula for the
     optimum.
+
+    **Raises:** `ModelError` where the allocation is no equilibrium under the policy, and for unknown welfare.
     """
+    _rule(welfare, "lump-sum")
     count = places.productivity.shape
     policy = Policy(
         jnp.broadcast_to(policy.tau_wage, count), jnp.broadcast_to(policy.tau_profit, count), policy.financing
     )
-    gradient = _gradient(correction_of(places), places, policy, allocation, welfare)
+    gradient, gap = _gradient(correction_of(places), places, policy, allocation, welfare)
+    if not gap < LARGEST_GAP:
+        raise ModelError(
+            f"the allocation is no equilibrium under the policy, whose largest log gap there is {float(gap):.1e}: "
+            "solve(places, policy) first"
+        )
     wage, profit = np.asarray(gradient.tau_wage), np.asarray(gradient.tau_profit)
     return PlacesCertificate(float(np.abs(np.concatenate([wage, profit])).max()), wage, profit)
 
 
 @eqx.filter_jit
-def _gradient(correction, places: Places, policy: Policy, allocation: PlacesEquilibrium, welfare: Welfare) -> Policy:
+def _gradient(correction, places: Places, policy: Policy, allocation: PlacesEquilibrium, welfare: Welfare):
+    """The gradient, and the largest log gap of the allocation under the policy."""
     fixed = jax.lax.stop_gradient(allocation)
+    gap = largest(pack(residual(fixed.state(), System(places, policy, correction, None))))
 
     def value(policy: Policy):
         found = solve_from(correction, places, policy, fixed.state(), tolerance=1e-11)
@@ -161,7 +183,7 @@ def _gradient(correction, places: Places, policy: Policy, allocation: PlacesEqui
         for_firms = (fixed.marginal_firm - places.entry_cost) * found.firms
         return (for_people + for_firms).sum() / fixed.output.sum()
 
-    return eqx.filter_grad(value)(policy)
+    return eqx.filter_grad(value)(policy), gap
 
 
 def _net_output(places: Places, allocation: PlacesEquilibrium):

@@ -235,15 +235,20 @@ def _solve(correction, places: Places, policy: PlacePolicy, start: PlacesState, 
     instrument = policy.instrument(accounts, places.parameters)
     paid = policy.payments(accounts, places.parameters, instrument)
     log_attraction = _log_attraction(paid.consumption, accounts, places)
+    # A root at which consumption is held up is none.
+    held_up = paid.consumption < _smallest_consumption(accounts)
+    gaps = eqx.tree_at(
+        lambda r: r.log_population, root.residual, jnp.where(held_up, jnp.inf, root.residual.log_population)
+    )
     return PlacesEquilibrium(
         **accounts._asdict(),
         consumption=paid.consumption,
         kept_profit=paid.profit,
         instrument=instrument,
         utility=jnp.exp(jax.nn.logsumexp(log_attraction) / places.parameters.migration_elasticity),
-        residual=root.residual,
+        residual=gaps,
         evaluations=root.evaluations,
-        status=root.status,
+        status=Status.where((root.status == Status.converged) & held_up.any(), Status.stalled, root.status),
     )
 
 
@@ -271,8 +276,12 @@ def _sums(accounts: Accounts, system: System) -> _Held:
 
 def _log_attraction(consumption: ByPlace, accounts: Accounts, places: Places) -> ByPlace:
     """Log of (ubar c)^theta."""
-    floor = SMALLEST_CONSUMPTION * accounts.output.sum() / accounts.population.sum()
-    return places.parameters.migration_elasticity * jnp.log(places.amenity * jnp.maximum(consumption, floor))
+    held = jnp.maximum(consumption, _smallest_consumption(accounts))
+    return places.parameters.migration_elasticity * jnp.log(places.amenity * held)
+
+
+def _smallest_consumption(accounts: Accounts) -> Scalar:
+    return SMALLEST_CONSUMPTION * accounts.output.sum() / accounts.population.sum()
 
 
 def accounts_at(state: PlacesState, places: Places, correction: Correction | None) -> Accounts:
@@ -371,6 +380,11 @@ def _describe_failure(equilibrium: PlacesEquilibrium, places: Places) -> str:
     }
     market = max(gaps, key=lambda name: np.nan_to_num(gaps[name], nan=np.inf).max())
     worst = int(np.nan_to_num(gaps[market], nan=np.inf).argmax())
+    if np.isinf(gaps[market][worst]):
+        return (
+            f"no equilibrium: workers in {places.labels[worst]} would be left with "
+            f"{float(equilibrium.consumption[worst]):.3g} each. Try smaller subsidies, or an income tax to pay for them"
+        )
     return (
         f"no equilibrium: {equilibrium.outcome}, after {int(equilibrium.evaluations)} evaluations. The largest log gap "
         f"is {gaps[market][worst]:.1e}, in {market} in {places.labels[worst]}. Try smaller subsidies, or a start "

@@ -1,8 +1,11 @@
 """What the competitive economy predicts about variances in the data (KO 5), to first order in shocks."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from spatialjax.errors import ModelError
 from spatialjax.granular.concentration import power_sums
 from spatialjax.granular.parameters import Parameters, check_parameters
 
@@ -10,8 +13,14 @@ Values = Float[Array, "..."]
 
 
 def herfindahl_of_number(number: Values, parameters: Parameters) -> Values:
-    """Mean Herfindahl index, weighted by size, of sectors that have a given number of firms, one at least."""
+    """Mean Herfindahl index, weighted by size, of sectors that have a given number of firms, one at least.
+
+    **Raises:** `ModelError` for a number below one.
+    """
     check_parameters(parameters)
+    number = jnp.asarray(number, dtype=float)
+    if not isinstance(number, jax.core.Tracer) and not np.all(np.asarray(number) >= 1):
+        raise ModelError(f"number, of firms in a sector, must be one at least, found {np.min(np.asarray(number))}")
     return _herfindahl_of_number(number, parameters)
 
 

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Key
 from spatialjax.errors import ModelError
 from spatialjax.granular.concentration import check_entry, dispersed, herfindahl, power_sums
 from spatialjax.granular.conduct import Conduct, internalised
+from spatialjax.granular.mixing import number_weights
 from spatialjax.granular.parameters import Parameters, check_parameters
 from spatialjax.granular.second_order import competitive_gain, sector_moments
 from spatialjax.granular.sectors import draw_shares
@@ -38,10 +39,6 @@ BUCKETS = (
 )
 """Numbers of firms, besides the one drawn by size, at which sectors are drawn; those of a bucket share one shape."""
 NUMBERS = np.array([0, *(number for bucket in BUCKETS for number in bucket)], float)
-MIXTURE = 256
-"""Numbers of firms over which a place's sectors are mixed."""
-WIDTH = 8.0
-"""Standard deviations of the number of firms that the mixture covers."""
 CONTROLS = 5
 RIDGE = 1e-10
 
@@ -122,13 +119,13 @@ def tabulate(
     each = draws // NUMBERS.size
     if each < 10 * CONTROLS:
         raise ModelError(f"draws must be at least {10 * CONTROLS * NUMBERS.size}, found {draws}")
-    key = jax.random.key(0) if key is None else key
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((parameters, key))):
-        return _tabulate(parameters, chi, key, each)
-    leaves, structure = jax.tree.flatten(parameters)
-    return _remembered_table(
-        tuple(map(float, leaves)), structure, chi, str(jax.random.key_impl(key)), _words(key), each
-    )
+    with jax.ensure_compile_time_eval():  # inside jax.jit too, what is known is drawn once and kept
+        key = jax.random.key(0) if key is None else key
+        leaves, structure = jax.tree.flatten(parameters)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in (*leaves, key)):
+            kind = str(jax.random.key_impl(key))
+            return _remembered_table(tuple(map(float, leaves)), structure, chi, kind, _words(key), each)
+    return _tabulate(parameters, chi, key, each)
 
 
 def _words(key: Key[Array, ""]) -> tuple[int, ...]:
@@ -196,44 +193,7 @@ def _production(correction: Correction | None, m: ByPlace, parameters: Parameter
         return Production(phi, zero, zero, zero)
     rates, weights = dispersed(m, parameters)
     concentration = power_sums(jnp.asarray(NUMBERS), parameters.size_tail)["2"]
-    at = jax.vmap(lambda rate: _mixture(rate, concentration))(rates.ravel())
+    at = jax.vmap(lambda rate: number_weights(rate, NUMBERS, relative_to=concentration)[0])(rates.ravel())
     at = jnp.einsum("...rn,r->...n", at.reshape(*rates.shape, -1), weights)
     errors = (jnp.sqrt(at**2 @ error**2) for error in (correction.gain_error, correction.psi_error))
     return Production(phi + at @ correction.gain, at @ correction.psi, *errors)
-
-
-def _mixture(m, concentration: Float[Array, " number"]) -> Float[Array, " number"]:
-    """Weights of the tabulated numbers of firms in the mean over a Poisson number with mean m."""
-    spacing = jnp.maximum(1.0, 2 * WIDTH * jnp.sqrt(m) / MIXTURE)
-    start = jnp.maximum(0.0, m - WIDTH * jnp.sqrt(m))
-    wide = m + WIDTH * jnp.sqrt(m) + WIDTH > MIXTURE
-    others = jnp.where(wide, start, 0.0) + jnp.where(wide, spacing, 1.0) * jnp.arange(MIXTURE)
-    log_weight = others * jnp.log(m) - jax.lax.lgamma(others + 1) - m
-    weight = jax.nn.softmax(log_weight)
-    log_numbers, log_others = np.log1p(NUMBERS), jnp.log1p(others)
-    basis = _interpolation(log_numbers, log_others)
-    index = jnp.exp(basis @ jnp.log(concentration))
-    return (weight * index) @ basis / concentration
-
-
-def _interpolation(at: np.ndarray, wanted: Float[Array, " wanted"]) -> Float[Array, "wanted number"]:
-    """Natural cubic spline through values at some points, as a matrix; linear beyond the last."""
-    step = np.diff(at)
-    size = at.size
-    system, right = np.eye(size), np.zeros((size, size))
-    for i in range(1, size - 1):
-        system[i, i - 1 : i + 2] = step[i - 1], 2 * (step[i - 1] + step[i]), step[i]
-        right[i, i - 1 : i + 2] = 6 / step[i - 1], -6 / step[i - 1] - 6 / step[i], 6 / step[i]
-    second = np.linalg.solve(system, right)  # from values to second derivatives
-    left = jnp.clip(jnp.searchsorted(jnp.asarray(at), wanted, side="right") - 1, 0, size - 2)
-    low, high, width = (jnp.asarray(x)[left] for x in (at[:-1], at[1:], step))
-    up, down = (wanted - low) / width, (high - wanted) / width
-    inside = jnp.minimum(wanted, at[-1]) == wanted
-    curve_up, curve_down = (jnp.where(inside, (x**3 - x) * width**2 / 6, 0.0) for x in (up, down))
-    eye, bend = np.eye(size), jnp.asarray(second)
-    return (
-        down[:, None] * jnp.asarray(eye)[left]
-        + up[:, None] * jnp.asarray(eye)[left + 1]
-        + curve_down[:, None] * bend[left]
-        + curve_up[:, None] * bend[left + 1]
-    )

@@ -87,10 +87,16 @@ def sector_averages(
     **Returns:** means and standard errors. What is drawn depends on `key` and `draws` only, whatever the memory and the
     number of devices.
 
-    **Raises:** `ModelError` for arguments out of range.
+    **Raises:** `ModelError` for arguments out of range, and for parameters with `sector_dispersion`: all sectors drawn
+    have one entry rate.
     """
     check_parameters(parameters)
-    m = float(check_entry(m))
+    m = check_entry(m)
+    if m.ndim:
+        raise ModelError(f"m must be a number, found shape {m.shape}: call once for each place")
+    m = float(m)
+    if parameters.sector_dispersion is not None:
+        raise ModelError("sector_averages draws sectors of one entry rate m: set sector_dispersion to None")
     if draws < 2 * BLOCK:
         raise ModelError(f"draws must be at least {2 * BLOCK}, found {draws}")
     firms, blocks = most_firms(m), math.ceil(draws / BLOCK)

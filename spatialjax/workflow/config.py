@@ -9,15 +9,21 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from spatialjax.errors import ConfigError
+from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.schema import RunConfig
 
-__all__ = ["RunConfig", "load_config"]
+__all__ = ["GranularRunConfig", "RunConfig", "load_config"]
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+SCHEMAS: dict[Any, type[RunConfig] | type[GranularRunConfig]] = {"cities": RunConfig, "granular": GranularRunConfig}
+"""By `economy`, the system that a configuration runs."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig | GranularRunConfig:
     """Read a configuration, apply overrides of the form "section.key=value", and validate it.
 
-    `extends = "other.toml"` lays a file's tables over those of another, by a path relative to it.
+    Its key `economy`, "cities" unless given, says which system it runs. `extends = "other.toml"` lays a file's tables
+    over those of another, by a path relative to it.
     Values are read as TOML and, where they are not TOML, as text. Raises `ConfigError` naming the file,
     the key, what was found and what is wanted.
     """
@@ -25,13 +31,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     tree = _read(path)
     for override in sorted(overrides, key=_sets_no_kind):  # another kind has other keys: it comes first
         _apply(tree, override)
+    schema = _schema(path, tree.get("economy", "cities"))
     try:
-        config = RunConfig.model_validate(tree)
+        config = schema.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error))) from error
-    if config.model.occupation_substitution == 1:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error, schema))) from error
+    if isinstance(config, RunConfig) and config.model.occupation_substitution == 1:
         raise ConfigError(f"{path}: model.occupation_substitution: must not be 1; use 1.0001, say")
     return config
+
+
+def _schema(path: Path, economy: Any) -> type[RunConfig] | type[GranularRunConfig]:
+    if not isinstance(economy, str) or economy not in SCHEMAS:
+        raise ConfigError(f"{path}: economy: must be one of {', '.join(map(repr, SCHEMAS))}, found {economy!r}")
+    return SCHEMAS[economy]
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -95,13 +108,13 @@ def _sets_no_kind(override: str) -> bool:
     return not override.partition("=")[0].strip().endswith(".kind")
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(error: ValidationError, schema: type) -> list[str]:
     lines = []
     for problem in error.errors():
         location = _without_tags(problem["loc"])
         key = ".".join(location)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggestion(location)}")
+            lines.append(f"{key}: unknown key{_suggestion(location, schema)}")
         else:
             lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}")
     return lines
@@ -125,8 +138,8 @@ TAGS = {
 }
 
 
-def _suggestion(location: list[str]) -> str:
-    known = _known_keys(RunConfig, location[:-1])
+def _suggestion(location: list[str], schema: type) -> str:
+    known = _known_keys(schema, location[:-1])
     if close := difflib.get_close_matches(location[-1], known, n=1):
         return f"; did you mean {close[0]}?"
     return f" (known: {', '.join(known)})" if known else ""

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import tomli_w
 import xarray as xr
+from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
 
@@ -63,6 +65,12 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> Path:
 def write_json(path: Path, content: Any) -> Path:
     """Write JSON, indented."""
     return write(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def write_config(folder: Path, config: BaseModel) -> Path:
+    """Write a configuration with every key that it was run with."""
+    resolved = config.model_dump(mode="json", exclude_none=True)
+    return write(folder / "config.toml", lambda path: path.write_text(tomli_w.dumps(resolved)))
 
 
 def environment() -> dict[str, Any]:

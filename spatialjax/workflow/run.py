@@ -1,17 +1,14 @@
 """A run of the city economy: data, inversion, equilibrium, counterfactuals, optima, results in a folder."""
 
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import tomli_w
 import xarray as xr
 
 from spatialjax.cities.economy import Economy
@@ -30,34 +27,11 @@ from spatialjax.workflow.cases import (
     solve_case,
     solve_optimum,
 )
-from spatialjax.workflow.output import environment, prepare_folder, write, write_dataset, write_json
+from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
 from spatialjax.workflow.schema import RunConfig
+from spatialjax.workflow.stages import Reporter, Silent, timed
 from spatialjax.workflow.statements import statements_table
 from spatialjax.workflow.summary import city_table, figures_table, headline_figures, sector_table
-
-
-class Reporter(Protocol):
-    """Who hears how a run is going."""
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """A stage of the run, entered when it starts and left when it ends."""
-        ...
-
-    def say(self, message: str) -> None:
-        """A line about the current stage."""
-        ...
-
-
-class Silent:
-    """A reporter that says nothing."""
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Run the stage."""
-        yield
-
-    def say(self, message: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +99,7 @@ class _Run:
         return RunResult(self.target, figures, self.cases, self.policies, self.diagnostics, self.files)
 
     def _stage(self, name: str) -> AbstractContextManager[None]:
-        return _timed(self.reporter, name, self.seconds)
+        return timed(self.reporter, name, self.seconds)
 
     def _solve_data(self) -> None:
         config, say = self.config, self.reporter.say
@@ -145,7 +119,7 @@ class _Run:
             say(f"largest log excess {float(proof.largest()):.1e}")
         with self._stage("solving the equilibrium and its wedges"):
             self._keep("data", "equilibrium", solve_case(economy, self.data, config))
-            self.files.insert(0, _write_config(self.target, config))
+            self.files.insert(0, write_config(self.target, config))
         self.diagnostics |= {
             "data_are_an_equilibrium": {k: float(v) for k, v in proof.by_block().items()},
             "mended_sectors": [vars(m) for m in economy.mended],
@@ -254,14 +228,6 @@ def describe_sizes(data: xr.Dataset) -> str:
     return ", ".join(f"{data.sizes[dimension]} {plural}" for dimension, plural in plurals.items())
 
 
-@contextmanager
-def _timed(reporter: Reporter, name: str, seconds: dict[str, float]) -> Iterator[None]:
-    start = time.perf_counter()
-    with reporter.stage(name):
-        yield
-    seconds[name] = round(time.perf_counter() - start, 3)
-
-
 def _describe(equilibrium: Equilibrium) -> str:
     return (
         f"{int(equilibrium.evaluations)} evaluations, largest log excess {float(equilibrium.residuals.largest()):.1e}"
@@ -312,11 +278,6 @@ def _search_summary(found: Equilibria, baseline: Equilibrium) -> dict[str, Any]:
         "outcome_of_start": found.reasons,
         "log_distance_to_baseline": [distance(other) for other in found.equilibria],
     }
-
-
-def _write_config(folder: Path, config: RunConfig) -> Path:
-    resolved = config.model_dump(mode="json", exclude_none=True)
-    return write(folder / "config.toml", lambda path: path.write_text(tomli_w.dumps(resolved)))
 
 
 def _write_tables(folder: Path, figures: pd.DataFrame, cities: pd.DataFrame, sectors: pd.DataFrame) -> list[Path]:

@@ -17,11 +17,13 @@ from spatialjax.cities.spillovers import (
 )
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A frozen table of a configuration; unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSection(_Section):
+class DataSection(Section):
     """Where the data come from."""
 
     source: str = Field("us-metros", description="name of an embedded data set, or path of a NetCDF file")
@@ -31,7 +33,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """Elasticities and calibration choices (CH sections 4.2 to 4.4)."""
 
     trade_elasticity: Annotated[float, Field(gt=0)] | tuple[Annotated[float, Field(gt=0)], ...] = Field(
@@ -50,7 +52,7 @@ class ModelSection(_Section):
     )
 
 
-class OccupationSpilloverSection(_Section):
+class OccupationSpilloverSection(Section):
     """Externalities of an occupation's share and of city size (CH eq. 6)."""
 
     kind: Literal["occupation"] = "occupation"
@@ -62,7 +64,7 @@ class OccupationSpilloverSection(_Section):
         return OccupationSpillover(self.share, self.size)
 
 
-class IndustrySpilloverSection(_Section):
+class IndustrySpilloverSection(Section):
     """Externalities that differ by group of sectors (SH Table 1, unless given)."""
 
     kind: Literal["industry"]
@@ -76,7 +78,7 @@ class IndustrySpilloverSection(_Section):
         return IndustrySpillover.from_groups(data, self.share, self.size)
 
 
-class NoSpilloverSection(_Section):
+class NoSpilloverSection(Section):
     """No externalities."""
 
     kind: Literal["none"] = "none"
@@ -91,7 +93,7 @@ SpilloverSection = Annotated[
 ]
 
 
-class AmenitySpilloverSection(_Section):
+class AmenitySpilloverSection(Section):
     """Amenities that depend on who lives in a city (CH section 5.1)."""
 
     elasticity: tuple[tuple[float, ...], ...] = Field(
@@ -104,7 +106,7 @@ class AmenitySpilloverSection(_Section):
         return OccupationAmenitySpillover([[self.strength * x for x in row] for row in self.elasticity])
 
 
-class CounterfactualSection(_Section):
+class CounterfactualSection(Section):
     """What a counterfactual changes; the exogenous part of productivity is kept."""
 
     spillover: SpilloverSection | None = Field(None, description="replaces the externalities")
@@ -114,7 +116,7 @@ class CounterfactualSection(_Section):
     optimum: bool = Field(False, description="find the optimum of the counterfactual economy too")
 
 
-class VariantSection(_Section):
+class VariantSection(Section):
     """Assumptions under which the same data are inverted again; those not given are the run's own."""
 
     amenities: Literal["multiplicative", "additive"] | None = Field(None, description="replaces model.amenities")
@@ -124,7 +126,7 @@ class VariantSection(_Section):
     optimum: bool = Field(True, description="find the optimum")
 
 
-class PlannerSection(_Section):
+class PlannerSection(Section):
     """Whose gains the planner maximises."""
 
     optimum: bool = Field(True, description="find the optimum")
@@ -143,7 +145,7 @@ class PlannerSection(_Section):
         return named_objective(self.objective, occupations)
 
 
-class OptimalPolicySection(_Section):
+class OptimalPolicySection(Section):
     """The planner's rule, or a variant of it."""
 
     kind: Literal["optimal"]
@@ -154,7 +156,7 @@ class OptimalPolicySection(_Section):
         return OptimalPolicy(reference, location_tax=self.location_tax)
 
 
-class PaymentSection(_Section):
+class PaymentSection(Section):
     """A payment phased out with the wage and paid for by a flat tax: the pandemic programme (CH section 6.2)."""
 
     kind: Literal["phased-out-payment"]
@@ -167,7 +169,7 @@ class PaymentSection(_Section):
         return PhasedOutPayment(self.payment, self.threshold, self.phase_out)
 
 
-class FlatTaxSection(_Section):
+class FlatTaxSection(Section):
     """A flat tax on wages, returned to every worker alike."""
 
     kind: Literal["flat-tax"]
@@ -181,14 +183,14 @@ class FlatTaxSection(_Section):
 PolicySection = Annotated[OptimalPolicySection | PaymentSection | FlatTaxSection, Field(discriminator="kind")]
 
 
-class SolverSection(_Section):
+class SolverSection(Section):
     """When a solve is finished."""
 
     tolerance: float = Field(1e-10, gt=0, description="on the largest absolute log excess demand")
     max_evaluations: int = Field(2000, gt=0, description="of the equilibrium system")
 
 
-class StabilitySection(_Section):
+class StabilitySection(Section):
     """Eigenvalues of the reduced map, and the search for other equilibria."""
 
     eigenvalues: int = Field(4, ge=0, description="how many to compute; 0 for none")
@@ -197,16 +199,17 @@ class StabilitySection(_Section):
     seed: int = Field(0, description="of the starts")
 
 
-class OutputSection(_Section):
+class OutputSection(Section):
     """What is written where."""
 
     folder: str = Field("results", description="folder for results, relative to where the command runs")
     figures: bool = Field(True, description="draw figures")
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """A run of the city economy."""
 
+    economy: Literal["cities"] = Field("cities", description="which system is run")
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     spillover: SpilloverSection = OccupationSpilloverSection()
