@@ -20,7 +20,7 @@ STATES = 256
 
 def cournot_moments(shares, parameters):
     """A sector's second-order moments under Cournot conduct."""
-    return granular.sector_moments(shares, parameters, 1.0)
+    return granular.sector_moments(shares, parameters, "cournot")
 
 
 def simulate(sectors: int = SECTORS):

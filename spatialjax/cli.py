@@ -150,7 +150,7 @@ def _table(frame) -> Table:
 def _compact(frame):
     """A table of figures for the width of a screen: what tells rows apart in one column."""
     names = frame["figure"] + ", " + frame["conduct"] + ", " + frame["zone"]
-    return frame.assign(figure=names).drop(columns=["conduct", "zone"])
+    return frame.assign(figure=names).drop(columns=["conduct", "zone", *frame.filter(like="s.e.")])
 
 
 def _cell(value) -> str:

@@ -14,7 +14,7 @@ from spatialjax.errors import ConvergenceError, ModelError
 from spatialjax.granular.place_optimum import CERTIFIED
 from spatialjax.granular.places import System, accounts_at, correction_of, localise, residual
 from spatialjax.granular.policies import FINANCING, Payments, PlacePolicy
-from spatialjax.granular.production import production_from
+from spatialjax.granular.regional_production import production_from
 
 CONDUCTS = ("competitive", "cournot")
 DRAWS = 2**11

@@ -14,7 +14,7 @@ from spatialjax import granular
 from spatialjax.errors import ModelError, PrecisionError
 from spatialjax.granular.concentration import power_sums
 from spatialjax.granular.conduct import INTERNALISED
-from spatialjax.granular.production import NUMBERS, Correction, production_from, tabulate
+from spatialjax.granular.regional_production import NUMBERS, Correction, production_from, tabulate
 from spatialjax.granular.second_order import competitive_gain, responses
 
 PARAMETERS = granular.Parameters()
@@ -57,7 +57,7 @@ def moments_by_linear_algebra(shares, parameters, chi):
 
 
 def moments(shares, parameters=PARAMETERS, chi=1.0):
-    return granular.sector_moments(jnp.asarray(shares), parameters, chi)
+    return granular.sector_moments(jnp.asarray(shares), parameters, ("competitive", "cournot")[int(chi)])
 
 
 VARIED = {
@@ -261,7 +261,7 @@ def cournot(m, parameters=PARAMETERS, key=None):
 
 def simulated_moments(shares, parameters):
     """A statistic of sectors: what production is the mean of."""
-    found = granular.sector_moments(shares, parameters, 1.0)
+    found = granular.sector_moments(shares, parameters, "cournot")
     return {"gain": found.gain, "psi": found.psi}
 
 

@@ -30,7 +30,7 @@ from spatialjax.granular.predictions import (
     shock_variance,
     wage_bill_variance,
 )
-from spatialjax.granular.production import Production, production, production_with_error
+from spatialjax.granular.regional_production import Production, production, production_with_error
 from spatialjax.granular.second_order import SectorMoments, sector_moments
 from spatialjax.granular.sector_game import SectorGame, solve_game
 from spatialjax.granular.sectors import SectorAverages, draw_shares, sector_averages

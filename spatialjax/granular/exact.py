@@ -215,6 +215,20 @@ def production_of(table: SectorTable, m: Float[Array, "..."] | float, parameters
     return ExactProduction(phi, paid - phi, _error(phi_by_block), _error(paid_by_block - phi_by_block), coverage)
 
 
+def jackknife(table: SectorTable) -> list[SectorTable]:
+    """The table without each block of draws in turn, from which standard errors of anything follow.
+
+    The variance of a function of the table is (blocks - 1) times that over these tables.
+    """
+    blocks = table.output.shape[0]
+    return [
+        eqx.tree_at(
+            lambda t: (t.output, t.labour), table, (jnp.delete(table.output, b, 0), jnp.delete(table.labour, b, 0))
+        )
+        for b in range(blocks)
+    ]
+
+
 def _error(by_block):
     """Standard error of the mean over blocks, after as many regressions as there are controls."""
     return by_block.std(-1, ddof=1 + len(CONTROLS)) / jnp.sqrt(by_block.shape[-1])

@@ -91,10 +91,10 @@ RANGES = {
     "elasticity_across_sectors": ("zero or positive", lambda x: x >= 0),
     "profit_share": ("between 0 and 1", lambda x: (x > 0) & (x < 1)),
     "productivity_tail": ("positive", lambda x: x > 0),
-    "sector_variance": ("zero or positive", lambda x: x >= 0),
-    "firm_variance": ("zero or positive", lambda x: x >= 0),
-    "migration_elasticity": ("positive", lambda x: x > 0),
-    "sector_dispersion": ("zero or positive", lambda x: x >= 0),
+    "sector_variance": ("finite, zero or positive", lambda x: np.isfinite(x) & (x >= 0)),
+    "firm_variance": ("finite, zero or positive", lambda x: np.isfinite(x) & (x >= 0)),
+    "migration_elasticity": ("finite and positive", lambda x: np.isfinite(x) & (x > 0)),
+    "sector_dispersion": ("finite, zero or positive", lambda x: np.isfinite(x) & (x >= 0)),
 }
 
 

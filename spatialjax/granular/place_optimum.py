@@ -61,7 +61,8 @@ class PlacesOptimum(NamedTuple):
     - `equilibrium`: the allocation under it. `reference`: the equilibrium without policy.
     - `policy`: the subsidies that implement it, as a [`Policy`][] ("lump-sum" where the policy is not itself a tax).
     - `firms_change`, `population_change`, `wage_change`, `consumption_change`: ratios to the equilibrium, less one.
-    - `gain`: in expected utility, a ratio less one. `output_gain`: in output less entry costs, likewise.
+    - `gain`: in expected utility, a ratio less one. `output_gain`: in output less entry costs, likewise; negative where
+      workers move to what they like rather than to where they produce most.
     - `certificate`: its first-order conditions.
     """
 

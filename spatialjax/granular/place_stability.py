@@ -9,7 +9,7 @@ import numpy as np
 
 from spatialjax.granular.places import Places, PlacesEquilibrium, PlacesState, System, correction_of, localise, residual
 from spatialjax.granular.policies import ByPlace, PlacePolicy, Policy
-from spatialjax.granular.production import Correction
+from spatialjax.granular.regional_production import Correction
 from spatialjax.numerics.arnoldi import arnoldi, eigenvalues
 from spatialjax.numerics.linear import solve_linear
 

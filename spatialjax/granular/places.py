@@ -20,7 +20,7 @@ from spatialjax.errors import ConvergenceError, ModelError
 from spatialjax.granular.conduct import Conduct, internalised
 from spatialjax.granular.parameters import Parameters, check_parameters
 from spatialjax.granular.policies import Accounts, ByPlace, Payments, PlacePolicy, Policy
-from spatialjax.granular.production import Correction, production_from, production_with_error, tabulate
+from spatialjax.granular.regional_production import Correction, production_from, production_with_error, tabulate
 from spatialjax.numerics.root import Status, find_root
 from spatialjax.typing import Scalar
 
@@ -248,7 +248,11 @@ def _solve(correction, places: Places, policy: PlacePolicy, start: PlacesState, 
         utility=jnp.exp(jax.nn.logsumexp(log_attraction) / places.parameters.migration_elasticity),
         residual=gaps,
         evaluations=root.evaluations,
-        status=Status.where((root.status == Status.converged) & held_up.any(), Status.stalled, root.status),
+        status=Status.where(
+            (root.status == Status.converged) & held_up.any(),
+            Status.stalled,  # type: ignore[arg-type]
+            root.status,
+        ),
     )
 
 

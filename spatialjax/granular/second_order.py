@@ -1,4 +1,4 @@
-"""Output and wages of a sector to second order in productivity shocks, given the shares of its firms (KO 3, spec 2).
+"""Output and wages of a sector to second order in productivity shocks, given the shares of its firms (KO 3).
 
 Hats are log deviations from the allocation without shocks: `a` of productivity, u[n] of a firm's employment, U of
 the sector's. A firm that takes account of its effect on wages (chi = 1; 0 under perfect competition) sets
@@ -6,8 +6,8 @@ the sector's. A firm that takes account of its effect on wages (chi = 1; 0 under
     MRPL[n] = w[n] (1 + chi kappa/(1 + kappa) D (sig[n] - s[n])),
 
 with s its share of the sector's labour before and sig after shocks, and D = 1/nu - 1/kappa. With labour supply
-w[n] = B' u[n] + D U this gives u[n] = (a[n] - D (1 - chi s[n]) U) / (B + chi D s[n]), B = eta + 1/kappa. Everything is
-written in d = nu D and T = U / nu, which stay finite where nu is zero and where kappa is infinite.
+w[n] = u[n] / kappa + D U this gives u[n] = (a[n] - D (1 - chi s[n]) U) / (B + chi D s[n]), B = eta + 1/kappa.
+Everything is written in d = nu D and T = U / nu, which stay finite where nu is zero and where kappa is infinite.
 """
 
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from spatialjax.granular.conduct import Conduct, internalised
 from spatialjax.granular.parameters import Parameters
 
 Shares = Float[Array, "*sector firm"]
@@ -56,11 +57,18 @@ def responses(shares: Shares, parameters: Parameters, chi: float) -> Responses:
     return Responses(slope, pull, shares * mobility / total, jnp.where(present, 1 / own, 0.0))
 
 
-def sector_moments(shares: Shares, parameters: Parameters, chi: float) -> SectorMoments:
-    """Second-order moments of sectors with given shares (spec 2; KO Lemmas 1 to 3).
+def sector_moments(shares: Shares, parameters: Parameters, conduct: Conduct = "competitive") -> SectorMoments:
+    """Second-order moments of sectors with given shares (KO Lemmas 1 to 3).
 
     Closed form in the variances of shocks. `shares` sum to one over the last axis; zeros are no firms.
+
+    **Raises:** `ModelError` for an unknown conduct.
     """
+    return moments_at(shares, parameters, internalised(conduct))
+
+
+def moments_at(shares: Shares, parameters: Parameters, chi: float) -> SectorMoments:
+    """[`sector_moments`][] for chi of zero (price takers) or one (Cournot)."""
     common, own = parameters.sector_variance, parameters.firm_variance
     nu, d, eta = parameters.elasticity_across_sectors, parameters.immobility, parameters.profit_share
     slope, pull, weight, spread = responses(shares, parameters, chi)

@@ -91,10 +91,10 @@ def sector_averages(
     have one entry rate.
     """
     check_parameters(parameters)
-    m = check_entry(m)
-    if m.ndim:
-        raise ModelError(f"m must be a number, found shape {m.shape}: call once for each place")
-    m = float(m)
+    checked = check_entry(m)
+    if checked.ndim:
+        raise ModelError(f"m must be a number, found shape {checked.shape}: call once for each place")
+    m = float(checked)
     if parameters.sector_dispersion is not None:
         raise ModelError("sector_averages draws sectors of one entry rate m: set sector_dispersion to None")
     if draws < 2 * BLOCK:

@@ -16,7 +16,7 @@ from spatialjax.data.zones import check_zones
 from spatialjax.granular.agglomeration import production_shape
 from spatialjax.granular.concentration import herfindahl
 from spatialjax.granular.conduct import Conduct
-from spatialjax.granular.exact import SectorTable, exact_production_table, production_of
+from spatialjax.granular.exact import SectorTable, exact_production_table, jackknife, production_of
 from spatialjax.granular.labelled import places_to_xarray
 from spatialjax.granular.parameters import Parameters, check_parameters
 from spatialjax.granular.place_optimum import PlacesOptimum, optimum
@@ -28,7 +28,7 @@ from spatialjax.granular.predictions import (
     shock_variance,
     wage_bill_variance,
 )
-from spatialjax.granular.production import production, production_with_error
+from spatialjax.granular.regional_production import production, production_with_error
 from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.granular_summary import KO_FIRMS, Variant, paper_table, reasons, zone_table
 from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
@@ -271,16 +271,19 @@ class _GranularRun:
         def second_order(parameters, conduct):
             return lambda m: production(m, parameters, conduct, key=self.key, draws=self.draws)
 
-        def exact(conduct):
+        def exact(table):
             def technology(m):
-                found = production_of(self.exact[conduct], m, self.parameters)
+                found = production_of(table, m, self.parameters)
                 return found.phi, found.psi
 
             return technology
 
+        def resampled(conduct):
+            return tuple(production_shape(exact(table), ko) for table in jackknife(self.exact[conduct]))
+
         variants = {"second order": {c: of(second_order(self.parameters, c), self.zones[c]) for c in self.zones}}
         if self.exact:
-            variants["exact"] = {c: of(exact(c)) for c in self.exact}
+            variants["exact"] = {c: of(exact(self.exact[c]))._replace(jackknife=resampled(c)) for c in self.exact}
         if self.dispersed:
             parameters = self._dispersed_parameters()
             variants["dispersed"] = {c: of(second_order(parameters, c), self.dispersed[c]) for c in self.dispersed}

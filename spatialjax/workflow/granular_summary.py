@@ -62,11 +62,15 @@ REPORTED = (
 
 
 class Variant(NamedTuple):
-    """A way of computing Phi and Psi: shapes at KO's and at the data's firms per sector, and places solved with it."""
+    """A way of computing Phi and Psi: shapes at KO's and at the data's firms per sector, and places solved with it.
+
+    `jackknife` are shapes at KO's firms without each block of draws in turn, for standard errors.
+    """
 
     at_ko: ProductionShape | None
     at_data: ProductionShape | None
     places: xr.Dataset | None = None
+    jackknife: tuple[ProductionShape, ...] = ()
 
 
 def paper_table(
@@ -87,6 +91,9 @@ def paper_table(
             values = [_value(row, by_conduct.get(row.conduct), where, parameters) for row in rows]
             if np.isfinite(values).any():
                 frame[f"{name}, {where}"] = values
+        errors = [_error(row, by_conduct.get(row.conduct), parameters) for row in rows]
+        if np.isfinite(errors).any():
+            frame[f"{name}, KO m, s.e."] = errors
     frame["why they differ"] = [row.reason for row in rows]
     return frame
 
@@ -107,6 +114,14 @@ def _value(row: Reported, variant: Variant | None, where: str, parameters: Param
     if shape is None:
         return np.nan
     return float(LOCAL[row.quantity](shape, parameters)[PLACES.index(row.place)])
+
+
+def _error(row: Reported, variant: Variant | None, parameters: Parameters) -> float:
+    """Standard error of a value at KO's firms, by jackknife."""
+    if variant is None or not variant.jackknife or row.quantity in OPTIMAL:
+        return np.nan
+    values = [_value(row, Variant(shape, None), "KO m", parameters) for shape in variant.jackknife]
+    return float(np.sqrt((len(values) - 1) * np.var(values)))
 
 
 OPTIMAL = {

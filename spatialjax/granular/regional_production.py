@@ -26,7 +26,7 @@ from spatialjax.granular.concentration import check_entry, dispersed, herfindahl
 from spatialjax.granular.conduct import Conduct, internalised
 from spatialjax.granular.mixing import number_weights
 from spatialjax.granular.parameters import Parameters, check_parameters
-from spatialjax.granular.second_order import competitive_gain, sector_moments
+from spatialjax.granular.second_order import competitive_gain, moments_at
 from spatialjax.granular.sectors import draw_shares
 
 ByPlace = Float[Array, "*place"]
@@ -44,12 +44,16 @@ RIDGE = 1e-10
 
 
 class Correction(NamedTuple):
-    """What conduct adds to the competitive moments, by number of other firms: means, and standard errors of draws."""
+    """What conduct adds to the competitive moments, by number of other firms: means, and standard errors of draws.
+
+    `herfindahl` is the exact mean index of such sectors.
+    """
 
     gain: Float[Array, " number"]
     psi: Float[Array, " number"]
     gain_error: Float[Array, " number"]
     psi_error: Float[Array, " number"]
+    herfindahl: Float[Array, " number"]
 
 
 class Production(NamedTuple):
@@ -143,7 +147,8 @@ def _remembered_table(values, structure, chi: float, kind: str, words: tuple[int
 @partial(jax.jit, static_argnums=(1, 3))
 def _tabulate(parameters: Parameters, chi: float, key, draws: int) -> Correction:
     exact = jnp.stack(list(power_sums(jnp.asarray(NUMBERS), parameters.size_tail).values()), axis=1)
-    columns = [Correction(*jnp.zeros((4, 1)))]  # alone, a firm has no market power
+    none = jnp.zeros(1)
+    columns = [Correction(none, none, none, none, jnp.ones(1))]  # alone, a firm has no market power
     first = 1
     for bucket in BUCKETS:
         numbers = jnp.asarray(bucket)
@@ -165,7 +170,7 @@ def _mean_at(key, draws: int, room: int, parameters: Parameters, chi: float, num
 def _controlled_mean(shares, exact_means, parameters: Parameters, chi: float) -> Correction:
     """Means of the difference from competitive moments, with the exact means of power sums as controls."""
     second, third, fourth = ((shares**p).sum(-1) for p in (2, 3, 4))
-    moments = sector_moments(shares, parameters, chi)
+    moments = moments_at(shares, parameters, chi)
     gap = moments.gain - competitive_gain(second, parameters)
     controls = jnp.stack([second, third, fourth, second**2, second * third], axis=1) - exact_means
     centred = controls - controls.mean(0)
@@ -173,11 +178,13 @@ def _controlled_mean(shares, exact_means, parameters: Parameters, chi: float) ->
     standard = centred / scale
     outcomes = jnp.stack([gap, moments.psi], axis=1)
     gram = standard.T @ standard / len(standard)
-    # Any coefficients leave the mean unbiased: the ridge costs nothing where controls are almost collinear.
+    # Coefficients given in advance would leave the mean unbiased, whatever they are: the ridge, which keeps nearly
+    # collinear controls in bounds, costs nothing. That they are estimated biases it by one over the draws.
     coefficients = jnp.linalg.solve(gram + RIDGE * jnp.eye(CONTROLS), standard.T @ outcomes / len(standard))
     corrected = outcomes - controls / scale @ coefficients
     error = corrected.std(0) / jnp.sqrt(len(corrected) - 1 - CONTROLS)
-    return Correction(*corrected.mean(0), *error)
+    means = corrected.mean(0)
+    return Correction(means[0], means[1], error[0], error[1], exact_means[0])
 
 
 def production_from(correction: Correction | None, m: ByPlace, parameters: Parameters) -> Production:
@@ -192,8 +199,7 @@ def _production(correction: Correction | None, m: ByPlace, parameters: Parameter
         zero = jnp.zeros_like(phi)
         return Production(phi, zero, zero, zero)
     rates, weights = dispersed(m, parameters)
-    concentration = power_sums(jnp.asarray(NUMBERS), parameters.size_tail)["2"]
-    at = jax.vmap(lambda rate: number_weights(rate, NUMBERS, relative_to=concentration)[0])(rates.ravel())
+    at = jax.vmap(lambda rate: number_weights(rate, NUMBERS, relative_to=correction.herfindahl)[0])(rates.ravel())
     at = jnp.einsum("...rn,r->...n", at.reshape(*rates.shape, -1), weights)
     errors = (jnp.sqrt(at**2 @ error**2) for error in (correction.gain_error, correction.psi_error))
     return Production(phi + at @ correction.gain, at @ correction.psi, *errors)
