@@ -369,7 +369,8 @@ class TestCournot:
         """Known means by number of firms in the place of simulated ones, and the sum over all numbers."""
         m = np.array([1e-3, 0.3, 3.0, 12.0, 40.0, 105.8, 149.9, 150.1, 300.0, 700.0])
         by_number = power_sums(jnp.asarray(NUMBERS), PARAMETERS.size_tail)[power]
-        table = Correction(by_number, by_number, by_number, by_number)
+        index = power_sums(jnp.asarray(NUMBERS), PARAMETERS.size_tail)["2"]
+        table = Correction(by_number, by_number, by_number, by_number, index)
         numbers = np.arange(1200.0)
         exact = stats.poisson.pmf(numbers, m[:, None]) @ np.asarray(
             power_sums(jnp.asarray(numbers), PARAMETERS.size_tail)[power]
