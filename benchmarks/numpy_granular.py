@@ -88,9 +88,9 @@ def play(shares: np.ndarray, log_shocks: np.ndarray, weights: np.ndarray, tolera
         before = multiplier
         multiplier = (1 + KAPPA) * (1 / KAPPA + D * s * h) / ((1 + KAPPA) / KAPPA + D * s * (KAPPA + h))
         if max(np.abs(np.log(pay)).max(), np.abs(multiplier - before).max()) < tolerance:
-            break
+            return float(labour.sum())
         labour = labour * pay**2.5
-    return float(labour.sum())
+    raise RuntimeError("workers are not indifferent between firms")
 
 
 def _state(s, labour, shares, shocks, multiplier):
@@ -104,14 +104,17 @@ def _state(s, labour, shares, shocks, multiplier):
         markup = 1 + 1 / KAPPA + D * share
         markup -= multiplier * (D * KAPPA / (1 + KAPPA) * s + 1 / KAPPA + D * share / (1 + KAPPA))
         log_product = np.log(1 - ETA) + ETA * np.log(shares) + shocks - ETA * (np.log(labour) + log_u)
-        return log_product - log_wage - np.log(markup)
+        return log_product - log_wage - np.log(np.maximum(markup, 1e-3))
 
     common = shocks @ s
     start = common / (ETA + 1 / NU) + (shocks - common) / B
-    found = root(conditions, start - np.log(labour.sum()) * ETA / (ETA + 1 / NU), tol=1e-10)
-    if not found.success:
-        raise RuntimeError(f"a state was not solved: {found.message}")
-    log_u = found.x
+    start = start - np.log(labour.sum()) * ETA / (ETA + 1 / NU)
+    for method in ("hybr", "lm", "df-sane"):  # each gets stuck in some states
+        log_u = root(conditions, start, method=method).x
+        if np.abs(conditions(log_u)).max() < 1e-6:
+            break
+    else:
+        raise RuntimeError("a state was not solved")
     u = np.exp(log_u)
     sector = (s @ u ** (1 + 1 / KAPPA)) ** (KAPPA / (1 + KAPPA))
     return u, u ** (1 / KAPPA) * sector**D, sector

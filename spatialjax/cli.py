@@ -85,7 +85,7 @@ def run(
         loaded = load_config(config, set_ or ())
         if isinstance(loaded, GranularRunConfig):
             granular = run_granular(loaded, out, ConsoleReporter())
-            _show(_compact(granular.figures), granular.folder, granular.files)
+            _show(_compact(granular.figures), granular.folder, granular.files, digits=3)
         else:
             cities = run_cities(loaded, out, ConsoleReporter())
             figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
@@ -132,31 +132,34 @@ def _double_precision() -> None:
     jax.config.update("jax_enable_x64", True)
 
 
-def _show(figures, folder: Path, files: list[Path]) -> None:
-    console.print(_table(figures))
+def _show(figures, folder: Path, files: list[Path], digits: int = 4) -> None:
+    console.print(_table(figures, digits))
     console.print(_describe_files(folder, files), soft_wrap=True)
 
 
-def _table(frame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+def _table(frame, digits: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for name, kind in frame.dtypes.items():
-        number = kind.kind == "f"
-        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
+        if kind.kind == "f":
+            table.add_column(name, justify="right", min_width=digits + 6)
+        else:
+            table.add_column(name, no_wrap=True)
     for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_cell(value, digits) for value in row))
     return table
 
 
 def _compact(frame):
-    """A table of figures for the width of a screen: what tells rows apart in one column."""
-    names = frame["figure"] + ", " + frame["conduct"] + ", " + frame["zone"]
-    return frame.assign(figure=names).drop(columns=["conduct", "zone", *frame.filter(like="s.e.")])
+    """A table of figures for the width of a screen: what tells rows apart in one column, and fewer numbers."""
+    names = frame["figure"].str.replace(", percent", " (%)") + ", " + frame["conduct"] + ", " + frame["zone"]
+    left_out = ["conduct", "zone", *frame.filter(like="s.e."), *frame.filter(like="exact, data")]
+    return frame.assign(figure=names).drop(columns=left_out).rename(columns=lambda name: name.replace(",", ""))
 
 
-def _cell(value) -> str:
+def _cell(value, digits: int) -> str:
     if isinstance(value, str):
         return value
-    return "" if value is None or value != value else _number(value)
+    return "" if value is None or value != value else _number(value, digits)
 
 
 def _describe_files(folder: Path, files: list[Path]) -> str:
@@ -166,8 +169,8 @@ def _describe_files(folder: Path, files: list[Path]) -> str:
     return f"results in {folder}: {names}{figures}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 if __name__ == "__main__":

@@ -52,10 +52,15 @@ def draw_shares(
 
     Zero beyond them. `firms` is the room for both.
     """
-    log_size = jax.random.exponential(key, (*others.shape, firms)) / size_tail
-    log_size = log_size.at[..., 0].multiply(size_tail / (size_tail - 1))
-    present = jnp.arange(firms) <= others[..., None]
-    return jax.nn.softmax(jnp.where(present, log_size, -jnp.inf), axis=-1)
+    return _firms_first(key, others, size_tail, firms).T
+
+
+def _firms_first(key, others, size_tail, firms: int) -> Float[Array, "firm sector"]:
+    """Firms along the first axis: sums over firms then run over all sectors at once."""
+    log_size = jax.random.exponential(key, (firms, others.size)) / size_tail
+    log_size = log_size.at[0].multiply(size_tail / (size_tail - 1))
+    present = jnp.arange(firms)[:, None] <= others
+    return jax.nn.softmax(jnp.where(present, log_size, -jnp.inf), axis=0)
 
 
 def most_firms(m: float) -> int:
@@ -133,8 +138,8 @@ def _chunk(statistic: Statistic, blocks, key, cumulative, parameters: Parameters
         for_number, for_sizes = jax.random.split(jax.random.fold_in(key, number))
         uniform = jax.random.uniform(for_number, (BLOCK, 1))
         others = (uniform > cumulative).sum(-1)
-        shares = draw_shares(for_sizes, others, parameters.size_tail, firms)
-        values = jax.vmap(statistic, (0, None))(shares, parameters)
+        shares = _firms_first(for_sizes, others, parameters.size_tail, firms)
+        values = jax.vmap(statistic, (1, None))(shares, parameters)
         mean = jax.tree.map(lambda x: x.mean(0), values)
         return mean, jax.tree.map(lambda x, centre: ((x - centre) ** 2).sum(0), values, mean)
 
