@@ -342,7 +342,7 @@ class TestOptimum:
     def test_is_certified(self, best):
         for found in best.values():
             assert found.certificate.first_order
-            assert found.certificate.residual < 1e-12
+            assert found.certificate.residual < 1e-10  # a hundred times the tolerance of the solve
             close(found.firms_change, found.equilibrium.firms / found.reference.firms - 1)
             close(found.population_change, found.equilibrium.population / found.reference.population - 1)
         assert best["expected_utility"].gain > best["efficiency"].gain
@@ -438,7 +438,7 @@ class TestOptimum:
         found = granular.optimum(places_of(conduct, granular.Parameters(elasticity_across_sectors=2.48)))
         np.testing.assert_allclose(found.policy.tau_wage, 0.0, atol=1e-10)
         np.testing.assert_allclose(found.policy.tau_profit, 0.0, atol=1e-10)
-        close(found.gain, 0.0) if found.gain else None
+        assert float(found.gain) == pytest.approx(0.0, abs=1e-12)
 
 
 class Crowding(PlacePolicy):

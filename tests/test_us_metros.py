@@ -8,6 +8,7 @@ import pytest
 from leaves import LEAVES, along, central_difference, direction
 
 import spatialjax as sj
+from spatialjax.cities.homotopy import follow_path
 from spatialjax.cities.outcomes import city_size, correlation, log_premium, occupation_share, weighted_mean
 
 pytestmark = pytest.mark.full_size
@@ -129,6 +130,23 @@ class TestOptimum:
         assert found.found
         assert found.certificate.residual < 1e-8
         np.testing.assert_allclose(100 * found.gain, 0.2566, atol=5e-5)
+
+
+def test_path_without_location_tax_folds(us_economy, us_equilibrium):
+    """Without its tax on place the planner's rule leads nowhere that is connected with the equilibrium (CH 5.1)."""
+    policy = sj.OptimalPolicy(sj.WelfareReference.of(us_economy, us_equilibrium), location_tax=0.0)
+
+    def part(strength, start):
+        income = eqx.tree_at(lambda p: p.strength, policy, jnp.asarray(strength))
+        return sj.solve(us_economy, income=income, initial=start, tolerance=1e-10, max_evaluations=500, throw=False)
+
+    path = follow_path(part, us_equilibrium, smallest_step=0.01)
+    assert not path.complete
+    assert 0.97 < path.reached < 0.995
+    assert path.equilibrium.converged
+    gain = 100 * np.asarray(policy.reference.gain(path.equilibrium.welfare))
+    assert gain[0] == pytest.approx(gain[1], abs=1e-6)
+    assert -1.95 < gain[0] < -1.6
 
 
 @pytest.fixture(scope="module")
