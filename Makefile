@@ -11,7 +11,7 @@ run: $(INSTALLED)
 	$(BIN)/spatialjax run configs/us_metros.toml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

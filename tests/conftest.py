@@ -15,6 +15,14 @@ import pytest
 import spatialjax as sj
 
 
+LONGEST = ("test_docs", "test_planner", "test_us_metros", "test_workflow_granular", "test_policy_search")
+"""Files that take minutes. They go first, so that no worker is left alone with one in the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_programs_are_let_go():
     """A process with hundreds of compiled programs runs out of memory maps, and the compiler crashes."""
