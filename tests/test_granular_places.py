@@ -441,6 +441,14 @@ class TestOptimum:
         assert float(found.gain) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_one_place_alone_is_stable():
+    """Nobody can move: the map from population to population is zero."""
+    places = granular.calibrate([5e4], [300.0], [1.5])
+    report = granular.stability(places, granular.solve(places))
+    np.testing.assert_array_equal(report.eigenvalues, [0.0])
+    assert report.stable
+
+
 class Crowding(PlacePolicy):
     """Pays firms the more, the more of them there are."""
 

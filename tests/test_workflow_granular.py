@@ -181,6 +181,20 @@ class TestRun:
             load_config(folder / "few.toml")
         )
 
+    def test_without_an_optimum_says_so_and_goes_on(self, folder, tmp_path, monkeypatch):
+        def none(*arguments, **options):
+            raise sj.errors.ConvergenceError("no equilibrium: nowhere")
+
+        monkeypatch.setattr("spatialjax.workflow.granular_run.optimum", none)
+        changes = ['conducts=["competitive"]', "simulation.exact=false"]
+        listener = Listener()
+        result = run_granular(without_extension(load_config(folder / "few.toml", changes)), tmp_path, listener)
+        assert "no optimal policy was found: no equilibrium: nowhere" in listener.lines
+        assert "optimal_firms_change" not in result.zones["competitive"]
+        assert (tmp_path / "figures" / "factor_wedges.png").exists()
+        assert not (tmp_path / "figures" / "optimal_policy_changes.png").exists()
+        assert "gain" not in result.diagnostics["competitive"]
+
     def test_of_one_conduct_only_with_the_extension(self, folder, tmp_path):
         config = load_config(
             folder / "few.toml",

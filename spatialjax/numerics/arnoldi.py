@@ -21,7 +21,7 @@ class Eigenvalues(eqx.Module):
 def arnoldi(
     operator: Callable[[Float[Array, " n"]], Float[Array, " n"]], start: Float[Array, " n"], steps: int
 ) -> Float[Array, "rows steps"]:
-    """The Hessenberg matrix (steps + 1, steps) of `operator` on the Krylov space of `start`."""
+    """The Hessenberg matrix (steps + 1, steps) of `operator` on the Krylov space of `start`; zero if `start` is."""
 
     def extend(j, carry):
         basis, hessenberg = carry
@@ -34,7 +34,9 @@ def arnoldi(
         basis = basis.at[j + 1].set(jnp.where(norm > 0, image / jnp.where(norm > 0, norm, 1.0), 0.0))
         return basis, hessenberg.at[:, j].set(overlap + correction).at[j + 1, j].set(norm)
 
-    basis = jnp.zeros((steps + 1, start.size), start.dtype).at[0].set(start / jnp.linalg.norm(start))
+    length = jnp.linalg.norm(start)
+    first = start / jnp.where(length > 0, length, 1.0)
+    basis = jnp.zeros((steps + 1, start.size), start.dtype).at[0].set(first)
     _, hessenberg = jax.lax.fori_loop(0, steps, extend, (basis, jnp.zeros((steps + 1, steps), start.dtype)))
     return hessenberg
 

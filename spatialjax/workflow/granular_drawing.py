@@ -23,7 +23,9 @@ def _figures(zones: dict[str, xr.Dataset], moments: xr.Dataset) -> Iterator[tupl
     yield "model_fit", plots.model_fit(moments)
     yield "production_and_elasticity", plots.production_and_elasticity(zones)
     yield "factor_wedges", plots.factor_wedges(zones)
-    yield "optimal_policy_changes", plots.optimal_policy_changes(zones)
+    with_optimum = {conduct: result for conduct, result in zones.items() if "optimal_firms_change" in result}
+    if with_optimum:
+        yield "optimal_policy_changes", plots.optimal_policy_changes(with_optimum)
     if "cournot" in zones and "curve_psi_exact" in zones["cournot"]:
         yield "markdown", plots.markdown_comparison(_markdowns(zones["cournot"]))
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from spatialjax.data.datasets import load_data
 from spatialjax.data.zones import check_zones
+from spatialjax.errors import ConvergenceError
 from spatialjax.granular.agglomeration import production_shape
 from spatialjax.granular.concentration import herfindahl
 from spatialjax.granular.conduct import Conduct
@@ -147,7 +148,8 @@ class _GranularRun:
             say(f"the data are an equilibrium to {gap:.1e}; {report.describe(places.labels)}")
         with self._stage(f"finding the optimal policy, {conduct}"):
             best = self._optimum(places)
-            say(f"gain in expected utility {100 * float(best.gain):.4f} percent, {self._describe_certificate(best)}")
+            if best is not None:
+                say(f"gain in expected utility {100 * float(best.gain):.4f} percent, {_describe_certificate(best)}")
         result = places_to_xarray(places, equilibrium, self.data, best)
         self.zones[conduct] = result.assign(self._curves(self.parameters, conduct))
         self._write_zones(conduct)
@@ -155,23 +157,27 @@ class _GranularRun:
             "data_are_an_equilibrium": gap,
             "leading_eigenvalue": float(report.eigenvalues[0].real),
             "stable": report.stable,
-            "gain": float(best.gain),
-            "certificate_residual": best.certificate.residual,
         }
+        if best is not None:
+            self.diagnostics[conduct] |= {
+                "gain": float(best.gain),
+                "certificate_residual": best.certificate.residual,
+            }
 
     def _write_zones(self, conduct: Conduct) -> None:
         path = write_dataset(self.target / f"zones_{conduct}.nc", self.zones[conduct])
         if path not in self.files:
             self.files.append(path)
 
-    def _optimum(self, places: Places) -> PlacesOptimum:
+    def _optimum(self, places: Places) -> PlacesOptimum | None:
+        """The optimal policy; that there is none is a result, and said."""
         policy = self.config.policy
         financing = "lump-sum" if policy.welfare == "expected_utility" else policy.financing
-        return optimum(places, policy.welfare, financing=financing)
-
-    def _describe_certificate(self, best: PlacesOptimum) -> str:
-        financing = best.policy.financing
-        return f"financed by {financing}: largest gradient in a subsidy {best.certificate.residual:.1e}"
+        try:
+            return optimum(places, policy.welfare, financing=financing)
+        except ConvergenceError as error:
+            self.reporter.say(f"no optimal policy was found: {error}")
+            return None
 
     def _curves(self, parameters: Parameters, conduct: Conduct) -> dict[str, Any]:
         m = np.geomspace(SMALLEST_ON_CURVE, LARGEST_ON_CURVE, CURVE_POINTS)
@@ -288,3 +294,8 @@ class _GranularRun:
             parameters = self._dispersed_parameters()
             variants["dispersed"] = {c: of(second_order(parameters, c), self.dispersed[c]) for c in self.dispersed}
         return variants
+
+
+def _describe_certificate(best: PlacesOptimum) -> str:
+    financing = best.policy.financing
+    return f"financed by {financing}: largest gradient in a subsidy {best.certificate.residual:.1e}"

@@ -107,7 +107,7 @@ def _value(row: Reported, variant: Variant | None, where: str, parameters: Param
     if variant is None:
         return np.nan
     if row.quantity in OPTIMAL:
-        if where == "KO m" or variant.places is None:
+        if where == "KO m" or variant.places is None or OPTIMAL[row.quantity] not in variant.places:
             return np.nan
         return 100 * _at(row.place, variant.places[OPTIMAL[row.quantity]].values, variant.places["firms"].values)
     shape = variant.at_ko if where == "KO m" else variant.at_data
