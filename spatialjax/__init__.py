@@ -1,6 +1,6 @@
 """Quantitative spatial equilibrium: solved, inverted and differentiated on JAX."""
 
-from spatialjax import errors
+from spatialjax import errors, granular
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
 from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
@@ -93,6 +93,7 @@ __all__ = [
     "expenditure_share",
     "find_equilibria",
     "frontier_curvature",
+    "granular",
     "invert",
     "land_dividend",
     "load_data",
