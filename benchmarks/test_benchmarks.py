@@ -74,3 +74,18 @@ def test_optimum(timed, economy):
     """The optimum with equal gains, with its certificate."""
     equilibrium = spatialjax.solve(economy)
     assert timed(lambda: spatialjax.optimum(economy, equilibrium)).found
+
+
+def test_granular_monte_carlo(timed):
+    """A hundred thousand sectors at five firms per sector."""
+    granular_cases = pytest.importorskip("granular_cases")
+    found = timed(lambda: granular_cases.simulate(10**5))
+    assert found.mean.psi < 0
+
+
+@pytest.mark.parametrize("conduct", ["competitive", "cournot"])
+def test_granular_places(timed, conduct):
+    """The equilibrium of the embedded zones from a start that is off."""
+    granular_cases = pytest.importorskip("granular_cases")
+    places = granular_cases.places(conduct)
+    assert timed(lambda: granular_cases.solve_perturbed(places)).converged
