@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.path import Path as Polygon
 
 import spatialjax as sj
@@ -484,3 +485,15 @@ def test_settings_of_the_user_survive_and_do_not_matter(tmp_path):
 def test_pyplot_is_never_loaded():
     code = "import sys, spatialjax.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_last_bits_of_a_layout_do_not_show(tmp_path):
+    """Layout solvers order their work by addresses: axes may differ in the last bits between runs."""
+    saved = []
+    for shift in (0.0, 1e-13):
+        with style.plot_style():
+            figure = Figure(layout="none")
+            figure.add_axes((0.1 + shift, 0.1, 0.8 - shift, 0.8)).plot([0, 1], [0, 1])
+        saved.append(save_figure(figure, tmp_path / f"{shift}", formats=["svg"])[0].read_bytes())
+        assert figure.axes[0].get_in_layout()
+    assert saved[0] == saved[1]

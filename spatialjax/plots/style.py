@@ -175,9 +175,31 @@ def save_figure(
     """
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
+    with _settled_layout(figure):
+        return [_save(figure, stem.with_name(f"{stem.name}.{kind}"), kind) for kind in formats]
+
+
+@contextmanager
+def _settled_layout(figure: Figure) -> Iterator[None]:
+    """Hold the places of axes, rounded, while a figure is saved: the layout solver differs in the last bits.
+
+    SVG identifiers are hashes of these places.
+    """
     with plot_style():
-        figure.draw_without_rendering()  # the layout moves a little when run again, and only then settles
-    return [_save(figure, stem.with_name(f"{stem.name}.{kind}"), kind) for kind in formats]
+        for _ in range(2):  # the layout moves a little when run again, and only then settles
+            figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    takes_part = {axes: axes.get_in_layout() for axes in figure.axes}
+    try:
+        for axes in takes_part:
+            left, bottom, width, height = (round(value, 6) for value in axes.get_position(original=True).bounds)
+            axes.set_position((left, bottom, width, height))
+        yield
+    finally:
+        for axes, part in takes_part.items():
+            axes.set_in_layout(part)
+        figure.set_layout_engine(engine)
 
 
 def _save(figure: Figure, path: Path, kind: str) -> Path:
