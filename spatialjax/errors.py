@@ -35,3 +35,7 @@ class ConfigError(SpatialJAXError):
 
 class OutputError(SpatialJAXError):
     """A result that cannot be written."""
+
+
+class EstimationWarning(UserWarning):
+    """An estimate that was made, but should not be read without what the message says."""
