@@ -18,9 +18,9 @@ class Regression:
     """Coefficients of a linear regression.
 
     `covariance` is clustered when `clusters` is a number: CRV1 with the factors G/(G-1) and (N-1)/(N-k), where effects
-    nested in clusters are not counted in k; otherwise it is robust to heteroskedasticity (HC1). `residuals` are those of
-    the rows that were used, or None unless they were asked for; `rows` are the positions of these rows. `dropped` are
-    collinear columns. `first_stage_f` is the effective first-stage F of a regression with an instrument.
+    nested in clusters are not counted in k; otherwise it is robust to heteroskedasticity (HC1). `residuals` are None
+    unless they were asked for. `dropped` are collinear columns. `first_stage_f` is the effective first-stage F of a
+    regression with an instrument.
     """
 
     outcome: str
@@ -31,7 +31,6 @@ class Regression:
     clusters: int | None = None
     dropped: tuple[str, ...] = ()
     residuals: np.ndarray | None = None
-    rows: np.ndarray | None = None
     first_stage_f: float | None = None
 
     @property
@@ -92,14 +91,13 @@ def regress(
         warnings.warn(message, EstimationWarning, stacklevel=2)
     return Regression(
         outcome=outcome,
-        coefficients=pd.Series(np.asarray(fit._beta_hat), names),
-        covariance=pd.DataFrame(np.asarray(fit._vcov), names, names),
+        coefficients=pd.Series(np.asarray(fit._beta_hat)[: len(names)], names),
+        covariance=pd.DataFrame(np.atleast_2d(fit._vcov)[: len(names), : len(names)], names, names),
         observations=int(fit._N),
         r_squared=float(fit._r2),
         clusters=panel[cluster].nunique() if cluster else None,
         dropped=dropped,
         residuals=np.asarray(fit.resid()) if keep_residuals else None,
-        rows=np.arange(len(panel)) if keep_residuals else None,
         first_stage_f=_effective_f(fit) if endogenous else None,
     )
 

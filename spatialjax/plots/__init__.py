@@ -1,6 +1,12 @@
 """Figures of results: functions take labelled data sets, return matplotlib figures, and never solve."""
 
 from spatialjax.plots.composite import map_with_scatters
+from spatialjax.plots.establishments import (
+    earnings_against_density,
+    earnings_densities,
+    percentile_panels,
+    profile_panels,
+)
 from spatialjax.plots.figures import predicted_wage_bill_share, share_against_premium, wedge_difference
 from spatialjax.plots.granular import (
     factor_wedges,
@@ -27,6 +33,8 @@ __all__ = [
     "Comparison",
     "FlowPanel",
     "city_map",
+    "earnings_against_density",
+    "earnings_densities",
     "employment_change",
     "exogenous_productivity",
     "factor_wedges",
@@ -35,9 +43,11 @@ __all__ = [
     "markdown_comparison",
     "model_fit",
     "optimal_policy_changes",
+    "percentile_panels",
     "predicted_wage_bill_share",
     "price_decomposition_panels",
     "production_and_elasticity",
+    "profile_panels",
     "save_figure",
     "share_against_premium",
     "size_change",

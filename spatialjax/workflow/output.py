@@ -17,7 +17,20 @@ from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
 
-PACKAGES = ("spatialjax", "jax", "jaxlib", "equinox", "numpy", "scipy", "xarray", "netCDF4", "pandas", "matplotlib")
+PACKAGES = (
+    "spatialjax",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "numpy",
+    "scipy",
+    "xarray",
+    "netCDF4",
+    "pandas",
+    "matplotlib",
+    "pyfixest",
+    "linearmodels",
+)
 
 
 @contextmanager
