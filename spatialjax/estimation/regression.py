@@ -108,6 +108,7 @@ def _fit(formula: str, panel: pd.DataFrame, cluster: str | None, weights: str | 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*multicollinearity")
         warnings.filterwarnings("ignore", message=".*inplace keyword")
+        warnings.filterwarnings("ignore", message=r"(?s).*singleton fixed effect")
         return pyfixest.feols(
             formula,
             panel,
