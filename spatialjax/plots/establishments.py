@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spatialjax.errors import ModelError
 from spatialjax.plots.style import INK, PALETTE, dress_axes, new_figure, plot_style
@@ -36,6 +37,7 @@ def profile_panels(
             half = INTERVAL * line["standard_error"]
             _draw(place, line[x], line["elasticity"], line["elasticity"] - half, line["elasticity"] + half, name, look)
         _finish(place, title, x_label, y_label)
+        place.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -132,5 +134,5 @@ def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     axes.set_title(title)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    if len(axes.get_legend_handles_labels()[1]):
+    if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=7.0)
