@@ -78,18 +78,27 @@ def run(
     """Run a configuration: calibrate, solve, compare, and write tables, figures and NetCDF files."""
     with _readable_errors():
         _double_precision()
-        from spatialjax.workflow.config import GranularRunConfig, load_config
+        from spatialjax.workflow.config import DensityRunConfig, GranularRunConfig, SpilloverRunConfig, load_config
+        from spatialjax.workflow.density_run import run_density
         from spatialjax.workflow.granular_run import run_granular
         from spatialjax.workflow.run import run as run_cities
+        from spatialjax.workflow.spillover_run import run_spillovers
 
         loaded = load_config(config, set_ or ())
-        if isinstance(loaded, GranularRunConfig):
-            granular = run_granular(loaded, out, ConsoleReporter())
-            _show(_compact(granular.figures), granular.folder, granular.files, digits=3)
-        else:
-            cities = run_cities(loaded, out, ConsoleReporter())
-            figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
-            _show(figures, cities.folder, cities.files)
+        match loaded:
+            case GranularRunConfig():
+                granular = run_granular(loaded, out, ConsoleReporter())
+                _show(_compact(granular.figures), granular.folder, granular.files, digits=3)
+            case DensityRunConfig():
+                density = run_density(loaded, out, ConsoleReporter())
+                _show(density.figures, density.folder, density.files, digits=3)
+            case SpilloverRunConfig():
+                estimated = run_spillovers(loaded, out, ConsoleReporter())
+                _show(estimated.figures, estimated.folder, estimated.files, digits=3)
+            case _:
+                cities = run_cities(loaded, out, ConsoleReporter())
+                figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
+                _show(figures, cities.folder, cities.files)
 
 
 @app.command()
@@ -103,6 +112,7 @@ def validate(
     with _readable_errors():
         _double_precision()
         from spatialjax.cities.inversion import validate as find_all
+        from spatialjax.data.cbsas import check_cbsas
         from spatialjax.data.datasets import kind_of, load_data
         from spatialjax.data.zones import check_zones
         from spatialjax.errors import DataError
@@ -112,6 +122,10 @@ def validate(
         if kind_of(dataset) == "zones":
             check_zones(dataset)
             console.print(f"{data}: valid commuting zones of a granular economy ({dataset.sizes['zone']} zones)")
+            return
+        if kind_of(dataset) == "cbsas":
+            check_cbsas(dataset)
+            console.print(f"{data}: valid metropolitan areas by density ({dataset.sizes['cbsa']} CBSAs)")
             return
         minimum = minimum_consumption_share if mend else None
         problems = find_all(dataset, housing_share=housing_share, minimum_consumption_share=minimum)

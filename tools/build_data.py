@@ -1,10 +1,10 @@
 """Rebuild the embedded data files from their sources: see docs/data.md for where those come from.
 
-    python tools/build_data.py --metros US_METROS.nc --states STATES-10M.json --zones CZ_TABLE.csv
+    python tools/build_data.py --metros US_METROS.nc --states STATES-10M.json --zones CZ_TABLE.csv --cbsas FOLDER
 
 Each option names the source of one file; files without a source are left as they are. The sources are a
 city data set (its variables are described in spatialjax/data/schema.py), the TopoJSON of US states from the
-npm package us-atlas, and a table of Japanese commuting zones.
+npm package us-atlas, a table of Japanese commuting zones, and a folder with tables of CBSAs and MSAs.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spatialjax.data.cbsas import CBSA_VARIABLES, MSA_VARIABLES
 from spatialjax.data.schema import VARIABLES
 from spatialjax.data.zones import ZONE_VARIABLES
 
@@ -51,6 +52,45 @@ ZONE_PROVENANCE = (
     "Bureau of Japan) by municipality, edited: aggregated to the commuting zones of 2015 of Adachi, Fukai, Kawaguchi "
     "and Saito (2020, DP version 20-E-021). Terms of use of e-Stat: free use, with the source named and edits stated. "
     "docs/data.md names the copies"
+)
+
+CBSA_COLUMNS = {
+    "title": "title",
+    "population": "pop1990",
+    "land": "land1990",
+    "college_share": "coll1990",
+    "weighted_density": "pwdens",
+    "january_temperature": "jant",
+    "january_sun": "jansun",
+    "july_temperature": "jult",
+    "july_humidity": "julhum",
+    "topography": "topo",
+    "water_percent": "watpct",
+    "elevation": "elev_m",
+    "elevation_spread": "elev_sd",
+    "employment_2001": "emp2001",
+    "employment_2007": "emp2007",
+    "payroll_2001": "payq1_2001",
+    "payroll_2007": "payq1_2007",
+    "establishments_2001": "est2001",
+}
+"""Variables by CBSA, and the columns of cbsa_table.csv that they are."""
+MSA_COLUMNS = {
+    "population": "pop",
+    "land": "land",
+    "college_share": "coll",
+    **{name: CBSA_COLUMNS[name] for name in ("january_temperature", "january_sun", "july_temperature")},
+    **{name: CBSA_COLUMNS[name] for name in ("july_humidity", "topography", "water_percent")},
+    "earnings_1992": "w1992",
+    "earnings_1997": "w1997",
+    "employment_1992": "emp1992",
+    "employment_1997": "emp1997",
+}
+"""Variables by MSA, without their prefix, and the columns of msa1999_table.csv that they are."""
+CBSA_PROVENANCE = (
+    "US agencies: Census Bureau (population, land, education and County Business Patterns by county, CBSAs of November "
+    "2007), Department of Agriculture, Economic Research Service (natural amenities); elevations from airportsdata; "
+    "payroll by MSA from the replication of Hsieh and Moretti. docs/data.md names the copies"
 )
 
 
@@ -107,6 +147,22 @@ def build_zones(source: Path) -> xr.Dataset:
     return data
 
 
+def build_cbsas(folder: Path) -> xr.Dataset:
+    """The CBSAs of cbsa_table.csv and the MSAs of msa1999_table.csv, both in one data set."""
+    cbsas, msas = (pd.read_csv(folder / name) for name in ("cbsa_table.csv", "msa1999_table.csv"))
+    by_cbsa = {name: ("cbsa", _column(cbsas[column])) for name, column in CBSA_COLUMNS.items()}
+    by_msa = {f"msa_{name}": ("msa", _column(msas[column])) for name, column in MSA_COLUMNS.items()}
+    labels = {"cbsa": cbsas["cbsa"].to_numpy().astype(np.int32), "msa": msas["msa"].to_numpy().astype(np.int32)}
+    data = xr.Dataset({**by_cbsa, **by_msa}, labels)
+    for name, variable in {**CBSA_VARIABLES, **MSA_VARIABLES}.items():
+        data[name].attrs = {"long_name": variable.description, "units": variable.units}
+    data["title"].attrs = {"long_name": "name of the metropolitan area (OMB, November 2007)"}
+    data["cbsa"].attrs = {"long_name": "code of the metropolitan area (OMB, November 2007)"}
+    data["msa"].attrs = {"long_name": "code of the metropolitan area (OMB, June 1999; PMSAs where there are any)"}
+    data.attrs = {"title": "US metropolitan areas by density, 1990-2007", "provenance": CBSA_PROVENANCE}
+    return data
+
+
 def _column(values: pd.Series) -> np.ndarray:
     """Text as text, whole numbers as integers."""
     if not pd.api.types.is_numeric_dtype(values):
@@ -130,12 +186,17 @@ def write_zones(source: Path) -> None:
     _write(build_zones(source), "japan_zones.nc")
 
 
+def write_cbsas(folder: Path) -> None:
+    """Write the data set of CBSAs and MSAs."""
+    _write(build_cbsas(folder), "us_cbsas.nc")
+
+
 def _write(data: xr.Dataset, name: str) -> None:
     compressed = {str(v): {"zlib": True} for v in data if data[v].dtype.kind in "fi" and data[v].ndim}
     data.to_netcdf(TARGET / name, encoding=compressed)
 
 
-WRITERS = {"metros": write_metros, "states": write_states, "zones": write_zones}
+WRITERS = {"metros": write_metros, "states": write_states, "zones": write_zones, "cbsas": write_cbsas}
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import xarray as xr
 
 from spatialjax.errors import DataError
 
-EMBEDDED = {"us-metros": "us_metros.nc", "japan-zones": "japan_zones.nc"}
+EMBEDDED = {"us-metros": "us_metros.nc", "japan-zones": "japan_zones.nc", "us-cbsas": "us_cbsas.nc"}
 
-Kind = Literal["cities", "zones"]
+Kind = Literal["cities", "zones", "cbsas"]
 
 
 def load_data(name_or_path: str | Path) -> xr.Dataset:
@@ -19,10 +19,12 @@ def load_data(name_or_path: str | Path) -> xr.Dataset:
     **Arguments:**
 
     - `name_or_path`: "us-metros" (382 US metropolitan areas, 22 sectors, 2 occupations), "japan-zones" (229 Japanese
-      commuting zones), or the path of a NetCDF file with the variables of either (docs/data.md lists them).
+      commuting zones), "us-cbsas" (363 US metropolitan areas by density), or the path of a NetCDF file with the
+      variables of any of these (docs/data.md lists them).
 
     **Raises:** `DataError` where there is no such file or it cannot be read. Contents are checked later: those
-    of cities by [`validate`][] and by [`invert`][], those of zones by `spatialjax.data.zones.check_zones`.
+    of cities by [`validate`][] and by [`invert`][], those of zones by `spatialjax.data.zones.check_zones`, those
+    of CBSAs by `spatialjax.data.cbsas.check_cbsas`.
     """
     name = str(name_or_path)
     if name in EMBEDDED:
@@ -36,8 +38,10 @@ def load_data(name_or_path: str | Path) -> xr.Dataset:
 
 
 def kind_of(data: xr.Dataset) -> Kind:
-    """What a data set is about, told by its dimensions: "zones" if it has zones and no cities, else "cities"."""
-    return "zones" if "zone" in data.dims and "city" not in data.dims else "cities"
+    """What a data set is about, told by its dimensions: "zones" or "cbsas" if it has those and no cities."""
+    if "city" in data.dims:
+        return "cities"
+    return "zones" if "zone" in data.dims else "cbsas" if "cbsa" in data.dims else "cities"
 
 
 def _read(path: Path, source: str) -> xr.Dataset:

@@ -42,7 +42,7 @@ def with_regressors(panel: pd.DataFrame, cbsas: pd.DataFrame, density: str = "de
 
     **Warns:** `EstimationWarning` with the number of rows that are left out, and the columns that are missing there.
     """
-    _require(panel, REQUIRED, "panel of establishments")
+    require_columns(panel, REQUIRED, "panel of establishments")
     with np.errstate(divide="ignore", invalid="ignore"):
         added = {
             "log_density": log_density(panel, cbsas, density),
@@ -74,7 +74,7 @@ def of_cbsas(codes: pd.Series, cbsas: pd.DataFrame, column: str) -> np.ndarray:
 
     **Raises:** `DataError` if the table lacks the column or has a code twice.
     """
-    _require(cbsas, [column], "CBSA table")
+    require_columns(cbsas, [column], "CBSA table")
     if not cbsas.index.is_unique:
         twice = cbsas.index[cbsas.index.duplicated()].unique()[:3]
         raise DataError("CBSA table", [f"codes that occur twice: {', '.join(map(str, twice))}; keep one row each"])
@@ -123,7 +123,7 @@ def quantile_within(panel: pd.DataFrame, column: str, count: int = 5, by: Sequen
 
     **Raises:** `DataError` if columns are missing.
     """
-    _require(panel, [column, *by], "panel of establishments")
+    require_columns(panel, [column, *by], "panel of establishments")
     groups = panel.groupby(list(by), sort=False).ngroup().to_numpy()
     order = np.lexsort((panel[column].to_numpy(), groups))
     sizes = np.bincount(groups)
@@ -140,7 +140,8 @@ def _employment(panel: pd.DataFrame) -> np.ndarray:
     return panel.groupby(["cbsa", "year"], sort=False)["employment"].transform("sum").to_numpy(float)
 
 
-def _require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+    """Check that columns are there. **Raises:** `DataError` naming those that are missing."""
     problems = [f"column {name} is missing" for name in columns if name not in frame.columns]
     if problems:
         raise DataError(source, problems)

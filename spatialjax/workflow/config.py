@@ -9,17 +9,25 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from spatialjax.errors import ConfigError
+from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.schema import RunConfig
+from spatialjax.workflow.spillover_schema import SpilloverRunConfig
 
-__all__ = ["GranularRunConfig", "RunConfig", "load_config"]
+__all__ = ["AnyRunConfig", "DensityRunConfig", "GranularRunConfig", "RunConfig", "SpilloverRunConfig", "load_config"]
 
+AnyRunConfig = RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig
 
-SCHEMAS: dict[Any, type[RunConfig] | type[GranularRunConfig]] = {"cities": RunConfig, "granular": GranularRunConfig}
+SCHEMAS: dict[Any, type[AnyRunConfig]] = {
+    "cities": RunConfig,
+    "granular": GranularRunConfig,
+    "spillovers": SpilloverRunConfig,
+    "density": DensityRunConfig,
+}
 """By `economy`, the system that a configuration runs."""
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig | GranularRunConfig:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyRunConfig:
     """Read a configuration, apply overrides of the form "section.key=value", and validate it.
 
     Its key `economy`, "cities" unless given, says which system it runs. `extends = "other.toml"` lays a file's tables
@@ -36,12 +44,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig | 
         config = schema.model_validate(tree)
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error, schema))) from error
-    if isinstance(config, RunConfig) and config.model.occupation_substitution == 1:
+    model = getattr(config, "model", None)
+    if model is not None and model.occupation_substitution == 1:
         raise ConfigError(f"{path}: model.occupation_substitution: must not be 1; use 1.0001, say")
     return config
 
 
-def _schema(path: Path, economy: Any) -> type[RunConfig] | type[GranularRunConfig]:
+def _schema(path: Path, economy: Any) -> type[AnyRunConfig]:
     if not isinstance(economy, str) or economy not in SCHEMAS:
         raise ConfigError(f"{path}: economy: must be one of {', '.join(map(repr, SCHEMAS))}, found {economy!r}")
     return SCHEMAS[economy]

@@ -1,9 +1,12 @@
 """Stages of a run: who hears of them, and what they take."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
+
+from spatialjax.errors import EstimationWarning
 
 
 class Reporter(Protocol):
@@ -44,3 +47,13 @@ def timed(reporter: Reporter, name: str, seconds: dict[str, float]) -> Iterator[
     with reporter.stage(name):
         yield
     seconds[name] = round(time.perf_counter() - start, 3)
+
+
+@contextmanager
+def telling_of_warnings(reporter: Reporter) -> Iterator[None]:
+    """Say what is warned of about estimates, each message once, in the stage that it belongs to."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", EstimationWarning)
+        yield
+    for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, EstimationWarning)):
+        reporter.say(f"note: {message}")
