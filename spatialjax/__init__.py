@@ -1,6 +1,6 @@
 """Quantitative spatial equilibrium: solved, inverted and differentiated on JAX."""
 
-from spatialjax import errors, granular
+from spatialjax import density, errors, estimation, granular
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
 from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
@@ -88,7 +88,9 @@ __all__ = [
     "WelfareReference",
     "build_accounts",
     "certify",
+    "density",
     "errors",
+    "estimation",
     "evaluate_at",
     "expenditure_share",
     "find_equilibria",

@@ -31,7 +31,7 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("module", ["spatialjax", "spatialjax.granular"])
+@pytest.mark.parametrize("module", ["spatialjax", "spatialjax.granular", "spatialjax.density", "spatialjax.estimation"])
 def test_every_public_name_is_documented(module):
     module = import_module(module)
     for name in module.__all__:

@@ -8,7 +8,7 @@ from spatialjax.estimation import granular_elasticities as elasticities
 from spatialjax.estimation.granular_estimates import REPORTED, estimate_granular
 from spatialjax.estimation.granular_growth import growth_with_shock
 from spatialjax.estimation.granular_moments import employment_moments, wage_bill_moments
-from spatialjax.estimation.granular_panel import simulate_panel
+from spatialjax.estimation.granular_panel import simulate_granular_panel
 from spatialjax.estimation.granular_responses import employment_responses
 from spatialjax.estimation.granular_tail import estimate_tail, mean_herfindahl
 from spatialjax.estimation.granular_variances import estimate_shock_variances, profit_share
@@ -21,7 +21,9 @@ KAPPA, NU, ETA = 2.48, 1.46, 0.13
 
 def simulate(shocks="levels", seed=0, parameters=None, **options):
     """Panels of one length, so that programs are compiled once."""
-    return simulate_panel(parameters or Parameters(), FIRMS, key=jax.random.key(seed), shocks=shocks, **SIZE | options)
+    return simulate_granular_panel(
+        parameters or Parameters(), FIRMS, key=jax.random.key(seed), shocks=shocks, **SIZE | options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_arguments_that_are_no_panel(options, message):
 
 def test_no_location_without_firms():
     with pytest.raises(ModelError, match="positive numbers"):
-        simulate_panel(Parameters(), [1.0, 0.0], key=jax.random.key(0))
+        simulate_granular_panel(Parameters(), [1.0, 0.0], key=jax.random.key(0))
 
 
 @pytest.mark.filterwarnings("ignore:.*singleton")

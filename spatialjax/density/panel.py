@@ -11,6 +11,7 @@ from spatialjax.density.earnings import CONSUMER_PRICES, measured_earnings
 from spatialjax.density.imputation import Imputation, impute_earnings
 from spatialjax.density.panel_checks import check_panel
 from spatialjax.errors import DataError
+from spatialjax.estimation.libraries import library
 
 COLUMNS: dict[str, type[np.generic]] = {
     **{"establishment": np.int64, "firm": np.int64, "cbsa": np.int32, "cbsa_lag": np.int32, "county": np.int32},
@@ -142,9 +143,7 @@ def _frame(table: Any, source: str) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
         return table
     if hasattr(table, "__arrow_c_stream__"):
-        import pyarrow
-
-        return pyarrow.table(table).to_pandas(split_blocks=True)
+        return library("pyarrow").table(table).to_pandas(split_blocks=True)
     raise DataError(source, [f"a DataFrame or an Arrow table is needed, found {type(table).__name__}"])
 
 

@@ -24,7 +24,7 @@ from spatialjax.estimation.design import (
     effect_codes,
     expanded,
 )
-from spatialjax.estimation.regression import Regression, _check
+from spatialjax.estimation.regression import Regression, check_columns
 
 CHUNK = 2**14
 COPIES = 4
@@ -162,7 +162,7 @@ def _check_terms(
 ) -> None:
     columns = [term if isinstance(term, str) else term[1] for term in terms]
     categories = [term[0] for term in terms if not isinstance(term, str)]
-    _check(panel, outcome, columns, [*effects, *categories], cluster, None, None, None, ())
+    check_columns(panel, outcome, columns, [*effects, *categories], cluster, None, None, None, ())
 
 
 def _kept(products: pd.DataFrame, squares: pd.Series, x: list[Column], z: list[Column]):

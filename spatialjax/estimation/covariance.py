@@ -91,6 +91,12 @@ class Clusters:
             total += part.sign * _factor(self.rows, clusters, parameters, small_sample) * (sums.T @ sums)
         return total
 
+    def codes(self) -> np.ndarray | None:
+        """The cluster of each row in each dimension (row, dimension); None without clusters."""
+        if not self.counts:
+            return None
+        return np.column_stack([part.membership.tocsc().indices for part in self.sets[: len(self.counts)]])
+
     def factor(self, parameters: int, small_sample: SmallSample) -> float:
         """The factor of `small_sample`="smallest" (1 for "none"), for what is not a sum over clusters."""
         return _factor(self.rows, self.smallest, parameters, small_sample)

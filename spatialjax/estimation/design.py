@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from spatialjax.errors import ConvergenceError
+from spatialjax.estimation.libraries import library
 
 Term = str | tuple[str, str]
 """A column, or (category, column): the column with a coefficient for each value of the category."""
@@ -62,8 +63,7 @@ def demeaner(codes: np.ndarray, tolerance: float) -> Within:
 
     **Raises:** (the projection) `ConvergenceError` if pyfixest does not reach the tolerance.
     """
-    from pyfixest.estimation import demean
-
+    demean = library("pyfixest.estimation").demean
     ones = np.ones(len(codes))
 
     def within(block: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ class _Firms(NamedTuple):
     first_share: Float[Array, " firm"]
 
 
-def simulate_panel(
+def simulate_granular_panel(
     parameters: Parameters,
     firms_per_sector,
     *,
@@ -137,7 +137,7 @@ def _checked(parameters: Parameters, firms_per_sector, sectors, years, products,
     if not np.isfinite(parameters.elasticity_across_firms):
         raise ModelError("elasticity_across_firms must be finite in a simulated panel")
     if parameters.sector_dispersion is not None:
-        raise ModelError("simulate_panel draws sectors of one entry rate m: set sector_dispersion to None")
+        raise ModelError("simulate_granular_panel draws sectors of one entry rate m: set sector_dispersion to None")
     return m
 
 

@@ -11,6 +11,7 @@ from spatialjax.errors import DataError, ModelError
 from spatialjax.estimation.continuous_updating import FLOOR, Search, continuous_updating, floored_covariance
 from spatialjax.estimation.covariance import SmallSample, check_small_sample, floor_eigenvalues
 from spatialjax.estimation.diagnostics import FirstStage, OverIdentification, first_stage, hansen
+from spatialjax.estimation.libraries import library
 from spatialjax.estimation.moments import Moments
 from spatialjax.estimation.sample import Partialled, Sample, partial_out
 
@@ -108,8 +109,7 @@ def _least_squares(
     sample: Partialled, estimator: Estimator, small_sample: SmallSample, floor: float = FLOOR
 ) -> InstrumentalEstimate:
     moments = Moments.of(sample)
-    coefficients = moments.two_stages()
-    covariance, floored = _sandwich(sample, coefficients, small_sample)
+    coefficients, covariance, floored = _two_stages(sample, small_sample)
     if estimator == "ols":
         return _result(sample, estimator, coefficients, covariance, covariance_floored=floored)
     weight = floored_covariance(coefficients, moments, floor)[0]
@@ -143,14 +143,20 @@ def _continuous(sample: Partialled, small_sample: SmallSample, floor: float) -> 
     )
 
 
-def _sandwich(sample: Partialled, coefficients: np.ndarray, small_sample: SmallSample) -> tuple[np.ndarray, bool]:
-    """(X'PX)^-1 S (X'PX)^-1 of the scores P x u, P the projection on instruments."""
-    first = sample.instruments.T @ sample.endogenous
-    bread = np.linalg.inv(first.T @ first)
-    residual = sample.outcome - sample.endogenous @ coefficients
-    scores = (sample.instruments @ first) * residual[:, None]
-    middle = sample.clusters.covariance(scores, _parameters(sample), small_sample)
-    return floor_eigenvalues(bread @ middle @ bread)
+def _two_stages(sample: Partialled, small_sample: SmallSample) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Coefficients and covariance by linearmodels; without instruments of its own, a sample is its own instrument."""
+    model = library("linearmodels.iv").IV2SLS(sample.outcome, None, sample.endogenous, sample.instruments)
+    codes, parameters = sample.clusters.codes(), _parameters(sample)
+    if codes is None:
+        fit, factor = model.fit(cov_type="robust"), sample.clusters.factor(parameters, small_sample)
+    elif small_sample == "each":
+        fit = model.fit(cov_type="clustered", clusters=codes, debiased=True, extra_df=sample.exogenous_rank)
+        factor = 1.0
+    else:
+        fit = model.fit(cov_type="clustered", clusters=codes)
+        factor = sample.clusters.factor(parameters, small_sample)
+    covariance, floored = floor_eigenvalues(factor * np.asarray(fit.cov))
+    return np.asarray(fit.params), covariance, floored
 
 
 def _search_scale(sample: Partialled, moments: Moments) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from spatialjax.errors import DataError, EstimationWarning
+from spatialjax.estimation.libraries import library
 
 CONFIDENCE = 0.95
 
@@ -78,7 +79,7 @@ def regress(
 
     **Warns:** `EstimationWarning` naming collinear columns, which are left out.
     """
-    _check(panel, outcome, regressors, effects, cluster, weights, by, endogenous, instruments)
+    check_columns(panel, outcome, regressors, effects, cluster, weights, by, endogenous, instruments)
     terms = [*regressors, *([f"i({by[0]}, {by[1]})"] if by else [])]
     formula = f"{outcome} ~ {' + '.join(terms) if terms else '1'}"
     formula += f" | {' + '.join(effects)}" if effects else ""
@@ -103,13 +104,11 @@ def regress(
 
 
 def _fit(formula: str, panel: pd.DataFrame, cluster: str | None, weights: str | None, keep: bool):
-    import pyfixest
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*multicollinearity")
         warnings.filterwarnings("ignore", message=".*inplace keyword")
         warnings.filterwarnings("ignore", message=r"(?s).*singleton fixed effect")
-        return pyfixest.feols(
+        return library("pyfixest").feols(
             formula,
             panel,
             vcov={"CRV1": cluster} if cluster else "HC1",
@@ -127,7 +126,8 @@ def _effective_f(fit) -> float:
     return float(fit._eff_F)
 
 
-def _check(panel, outcome, regressors, effects, cluster, weights, by, endogenous, instruments) -> None:
+def check_columns(panel, outcome, regressors, effects, cluster, weights, by, endogenous, instruments) -> None:
+    """Refuse a regression whose columns are missing or not finite, or that has one cluster; arguments of `regress`."""
     absorbed = [part for effect in effects for part in effect.split("^")]
     numeric = [outcome, *regressors, *instruments, *(x for x in (weights, endogenous, by and by[1]) if x)]
     wanted = dict.fromkeys([*numeric, *absorbed, *(x for x in (cluster, by and by[0]) if x)])

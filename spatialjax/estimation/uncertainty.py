@@ -210,9 +210,9 @@ class _Study(NamedTuple):
         """Outcomes at parameters that must have an optimum, and their derivatives."""
         best = self.optimum(parameters, throw=True)
         assert isinstance(best.policy, OptimalPolicy)
-        start = best.equilibrium.state()
+        state = best.equilibrium.state()
         return outcomes_and_derivatives(
-            jnp.asarray(parameters), self.family, self.economy, best.policy, self.equilibrium, start, self.tolerance
+            jnp.asarray(parameters), self.family, self.economy, best.policy, self.equilibrium, state
         )
 
     def draw(self, number: int, parameters: np.ndarray, quantities: Sequence[str]) -> Draw:

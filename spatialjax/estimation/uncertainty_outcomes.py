@@ -10,14 +10,18 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from spatialjax.cities.economy import Economy, Labels
-from spatialjax.cities.equilibrium import Equilibrium, income_state, solve
+from spatialjax.cities.equilibrium import Equilibrium, income_state
 from spatialjax.cities.externalities import checked_shift
+from spatialjax.cities.location import FreeMobility
+from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, localise
 from spatialjax.cities.optimal_policy import OptimalPolicy
 from spatialjax.cities.policies import net_transfer
 from spatialjax.cities.state import State
 from spatialjax.cities.wedge import social_value_ratio, wedge
+from spatialjax.numerics.implicit import LinearisedRoot
+from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.safe_math import masked_log
-from spatialjax.typing import CityOccupation
+from spatialjax.typing import ByOccupation, CityOccupation
 
 Parameters = Float[Array, " parameter"]
 Family = Callable[[Parameters], Any]
@@ -101,18 +105,7 @@ def planner_outcomes(
     economy: Economy, policy: OptimalPolicy, allocation: Equilibrium, equilibrium: Equilibrium
 ) -> Outcomes:
     """The `QUANTITIES` at an optimum of an economy of which `equilibrium` is the equilibrium."""
-    transfer, size = net_transfer(allocation), allocation.employment.sum(1)
-    return {
-        "gain": policy.reference.gain(allocation.welfare),
-        "base_transfer": policy.schedule(income_state(economy, allocation), economy).base_transfer,
-        "mean_transfer": (transfer * allocation.employment).sum(0) / allocation.employment.sum(0),
-        "social_value_ratio": social_value_ratio(wedge(economy, equilibrium), equilibrium),
-        "city_size": size,
-        "size_change": masked_log(size) - masked_log(equilibrium.employment.sum(1)),
-        "employment": allocation.employment,
-        "transfer": transfer,
-        "wedge": wedge(economy, allocation),
-    }
+    return _outcomes(economy, policy, allocation, allocation.welfare, equilibrium)
 
 
 @eqx.filter_jit
@@ -122,19 +115,51 @@ def outcomes_and_derivatives(
     economy: Economy,
     policy: OptimalPolicy,
     equilibrium: Equilibrium,
-    start: State,
-    tolerance: float,
+    state: State,
 ) -> tuple[Outcomes, Outcomes]:
-    """The `QUANTITIES` at the optimum that is at `start`, and their derivatives in each parameter.
+    """The `QUANTITIES` at the optimum that is at `state`, and their derivatives in each parameter.
 
-    Implicit derivatives through re-inversion and the optimum, in forward mode: one linear system a parameter.
-    Derivatives have the parameter as first axis.
+    By the implicit function theorem, through inversion at other parameters and the optimum's response: one linear
+    system a parameter. Derivatives have the parameter as first axis.
     """
 
-    def outcomes(parameters: Parameters) -> Outcomes:
+    def outcomes(packed, parameters):
+        """Outcomes, and excess demand, which is zero at an optimum."""
         here = with_spillover(economy, family(parameters), equilibrium.employment)
-        allocation = solve(here, income=policy, initial=start, tolerance=tolerance)
-        return planner_outcomes(here, policy, allocation, equilibrium)
+        system, at = System.of(here, policy, FreeMobility()), unpack(packed, state)
+        markets = clear_markets(at, system)
+        welfare = here.preferences.welfare(markets.attraction, here.location_elasticity)
+        return _outcomes(here, policy, markets, welfare, equilibrium), pack(excess(at, system))
 
-    values, push = jax.linearize(outcomes, parameters)
-    return values, jax.lax.map(push, jnp.eye(parameters.size, dtype=parameters.dtype))
+    packed = pack(state)
+    here = with_spillover(economy, family(parameters), equilibrium.employment)
+    linearised = LinearisedRoot(excess, localise, state, System.of(here, policy, FreeMobility()))
+
+    def derivative(unit: Parameters) -> Outcomes:
+        forcing = jax.jvp(lambda p: outcomes(packed, p)[1], (parameters,), (unit,))[1]
+        return jax.jvp(outcomes, (packed, parameters), (linearised.tangent(forcing), unit))[1][0]
+
+    units = jnp.eye(parameters.size, dtype=parameters.dtype)
+    return outcomes(packed, parameters)[0], jax.lax.map(derivative, units)
+
+
+def _outcomes(
+    economy: Economy,
+    policy: OptimalPolicy,
+    allocation: Equilibrium | Markets,
+    welfare: ByOccupation,
+    equilibrium: Equilibrium,
+) -> Outcomes:
+    transfer, size = net_transfer(allocation), allocation.employment.sum(1)
+    state = income_state(economy, allocation)  # type: ignore[arg-type]
+    return {
+        "gain": policy.reference.gain(welfare),
+        "base_transfer": policy.schedule(state, economy).base_transfer,
+        "mean_transfer": (transfer * allocation.employment).sum(0) / allocation.employment.sum(0),
+        "social_value_ratio": social_value_ratio(wedge(economy, equilibrium), equilibrium),
+        "city_size": size,
+        "size_change": masked_log(size) - masked_log(equilibrium.employment.sum(1)),
+        "employment": allocation.employment,
+        "transfer": transfer,
+        "wedge": wedge(economy, allocation),  # type: ignore[arg-type]
+    }
