@@ -30,6 +30,8 @@ def to_markdown(results: Row) -> str:
         "gradients": _gradients,
         "sizes": _sizes,
         "granular": _granular,
+        "density": _density,
+        "estimation": _estimation,
     }
     return "\n".join(line for part, section in sections.items() if part in results for line in section(results))
 
@@ -40,7 +42,10 @@ def _heading(results: Row) -> list[str]:
     return [
         f"# Measured on {results['date']}",
         "",
-        *(["A check that the program runs, on few random cities; no measurement.", ""] * results["quick"]),
+        *(
+            ["A check that the program runs, on few random cities or small panels; no measurement.", ""]
+            * results["quick"]
+        ),
         f"{described}. Double precision. Solves to a largest log excess of {results['tolerance']:g}.",
         "",
         "Run times are medians after compilation, and in brackets the smallest and the largest. "
@@ -162,7 +167,7 @@ def _granular(results: Row) -> list[str]:
         ("", lambda r: r["name"]),
         ("run", _run),
         ("compile", _compile),
-        ("rate", lambda r: f"{r['per_second']:,.0f} {r['of']} a second" if "per_second" in r else ""),
+        ("rate", _rate),
         ("spatialjax is faster by", _faster),
         ("log difference", lambda r: f"{r['log_difference']:.0e}" if "log_difference" in r else ""),
     ]
@@ -175,6 +180,74 @@ def _granular(results: Row) -> list[str]:
         f"percent in firms and 30 in people. {_memory(part)}",
         "",
     ]
+
+
+def _density(results: Row) -> list[str]:
+    part = results["density"]
+    steps: list[Column] = [
+        ("", lambda r: r["name"]),
+        ("rows", lambda r: f"{r['rows']:,}"),
+        ("run", lambda r: seconds(r["median_seconds"])),
+        ("CPU time", lambda r: seconds(r["cpu_seconds"])),
+        ("compile", _compile),
+        ("rate", _rate),
+        ("peak memory so far", lambda r: _mib(r["memory"])),
+        ("elasticity, by density", lambda r: " to ".join(f"{x:.4f}" for x in r["elasticities"])),
+    ]
+    beside: list[Column] = [
+        ("", lambda r: r["name"]),
+        ("run", _run),
+        ("rate", _rate),
+        ("spatialjax is faster by", _faster),
+        ("largest difference", lambda r: f"{r['largest_difference']:.0e}" if "largest_difference" in r else ""),
+    ]
+    return [
+        f"## The density premium: {part['rows'][0]['rows']:,} establishment-years",
+        "",
+        *table(steps, part["rows"]),
+        "",
+        "Each step ran once at this size, in one process, after two calls on a panel of "
+        f"{part['small_rows']:,}: the first of these less the second is compilation, imports included. CPU time is of "
+        "all threads. Elasticities of eq. (3) are those of the youngest and the oldest. Load average at the end "
+        f"{_plain(part['load_average_at_end'])}. {_versions(part)}",
+        "",
+        f"Beside it, on {part['baseline']['panel_rows']:,} establishment-years:",
+        "",
+        *table(beside, part["baseline"]["rows"]),
+        "",
+        "Largest difference: of coefficients. Both also estimate errors clustered by CBSA. "
+        f"{_memory(part['baseline'])}",
+        "",
+    ]
+
+
+def _estimation(results: Row) -> list[str]:
+    part = results["estimation"]
+    columns: list[Column] = [
+        ("", lambda r: r["name"]),
+        ("rows", lambda r: f"{r['rows']:,}" if "rows" in r else ""),
+        ("run", _run),
+        ("compile", _compile),
+        ("evaluations", lambda r: str(r.get("evaluations", ""))),
+        ("rate", _rate),
+    ]
+    return [
+        f"## Estimation: externalities of {part['cities']} cities, parameters of the granular model",
+        "",
+        *table(columns, part["rows"]),
+        "",
+        "Externalities: both occupations, given four instruments for two endogenous columns; evaluations of CUE are of "
+        f"all its starts. {_versions(part)} {_memory(part)}",
+        "",
+    ]
+
+
+def _versions(part: Row) -> str:
+    return f"{', '.join(f'{name} {number}' for name, number in part['versions'].items())}."
+
+
+def _rate(row: Row) -> str:
+    return f"{row['per_second']:,.0f} {row.get('of', 'rows')} a second" if "per_second" in row else ""
 
 
 def table(columns: Sequence[Column], rows: Iterable[Row]) -> list[str]:

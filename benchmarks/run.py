@@ -13,8 +13,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 # As the command line does: LAPACK's threads and XLA's wait for each other busily. NumPy is bound by it too.
@@ -24,6 +25,7 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+import density_cases  # noqa: E402
 import granular_cases  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
@@ -48,11 +50,11 @@ from cases import (  # noqa: E402
     without_externalities,
 )
 from economies import random_data  # noqa: E402
-from measuring import machine, measure, peak_memory  # noqa: E402
+from measuring import Timing, machine, measure, peak_memory  # noqa: E402
 from report import to_markdown  # noqa: E402
 
 import spatialjax  # noqa: E402
-from spatialjax import Economy, Equilibrium, granular  # noqa: E402
+from spatialjax import Economy, Equilibrium, density, estimation, granular  # noqa: E402
 from spatialjax.cities.certificate import certify  # noqa: E402
 from spatialjax.cities.equilibrium import EquilibriumStatus  # noqa: E402
 from spatialjax.cities.state import State  # noqa: E402
@@ -88,12 +90,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the library, and plain NumPy beside it.")
     default = Path(__file__).parent / "results"
     parser.add_argument("--out", type=Path, default=default, help="directory of the results")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE} random cities only, one repeat")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZE} random cities or small panels, one repeat")
     parser.add_argument("--only", choices=PARTS, help="one part")
     return parser.parse_args()
 
 
-PARTS = ("pieces", "counterfactuals", "optimum", "gradients", "sizes", "granular")
+PARTS = ("pieces", "counterfactuals", "optimum", "gradients", "sizes", "granular", "density", "estimation")
 
 
 def measure_all(*, quick: bool, only: str | None = None) -> Row:
@@ -106,6 +108,11 @@ def measure_all(*, quick: bool, only: str | None = None) -> Row:
         "gradients": lambda: in_own_process(measure_gradients, quick, repeats),
         "sizes": lambda: [in_own_process(measure_size, cities, repeats) for cities in sizes],
         "granular": lambda: in_own_process(measure_granular, quick, repeats),
+        "density": lambda: {
+            **in_own_process(measure_density, quick),
+            "baseline": in_own_process(measure_density_baseline, quick),
+        },
+        "estimation": lambda: in_own_process(measure_estimation, quick, repeats),
     }
     return {
         "date": datetime.date.today().isoformat(),
@@ -363,15 +370,102 @@ def _places(repeats: int) -> Iterator[Row]:
         yield {"name": name, **timing.row(), "value": best.certificate.residual}
 
 
+def measure_density(quick: bool) -> Row:
+    """The density premium at the size of FF's sample, each step once, after it was called twice on a small panel."""
+    first, second = (_density_rows(density_cases.SMALL_PER_YEAR) for _ in range(2))
+    rows = second if quick else _density_rows(density_cases.PER_YEAR)
+    for row, cold, warm in zip(rows, first, second, strict=True):
+        row["compile_seconds"] = max(cold["median_seconds"] - warm["median_seconds"], 0.0)
+    return {
+        "rows": rows,
+        "small_rows": second[0]["rows"],
+        "versions": density_cases.versions(),
+        "load_average_at_end": os.getloadavg()[0],
+        **peak_memory(),
+    }
+
+
+def _density_rows(per_year: int) -> list[Row]:
+    rows: list[Row] = []
+
+    def timed(name: str, call: Callable[[], Any]) -> Any:
+        began, cpu = perf_counter(), process_time()
+        result = call()
+        elapsed, busy = perf_counter() - began, process_time() - cpu
+        found = density_cases.described(result)
+        rows.append(
+            {
+                "name": name,
+                **_once(elapsed),
+                **found,
+                "cpu_seconds": busy,
+                "per_second": found["rows"] / elapsed,
+                "memory": peak_memory(),
+            }
+        )
+        return result
+
+    density_cases.density_steps(per_year, timed)
+    return rows
+
+
+def measure_density_baseline(quick: bool) -> Row:
+    """Eq. (2) with all controls by the library and by linearmodels, on the same panel."""
+    size = density_cases.SMALL_PER_YEAR if quick else density_cases.BASELINE_PER_YEAR
+    panel = density.with_regressors(density_cases.simulated(size), density.cbsa_table())
+    library, found = measure(lambda: density.premium(panel), repeats=1 if quick else BASELINE_REPEATS)
+    rate = len(panel) / library.median
+    row = {"name": "eq. (2), all controls", **library.row(), "per_second": rate, "of": "rows"}
+    other, theirs = measure(lambda: density_cases.absorbing_least_squares(panel), repeats=1)
+    elsewhere = _loop_row(
+        "the same, linearmodels AbsorbingLS", other.median, len(panel), "rows", rate, theirs["log_density"]
+    )
+    elsewhere["largest_difference"] = float(np.abs(found.coefficients - theirs).max())
+    return {"rows": [row, elsewhere], "panel_rows": len(panel), **peak_memory()}
+
+
+def measure_estimation(quick: bool, repeats: int) -> Row:
+    """Externalities of cities by each estimator, and the parameters of the granular model from a panel of firms."""
+    data = _data(quick)
+    economy = spatialjax.invert(data)
+    rows = [*_externalities(economy, density_cases.instruments(data, economy), repeats), *_granular_rows(quick)]
+    return {"cities": data.sizes["city"], "rows": rows, "versions": density_cases.versions(), **peak_memory()}
+
+
+def _externalities(economy: Economy, columns, repeats: int) -> Iterator[Row]:
+    timing, _ = measure(lambda: estimation.model_instruments(economy), repeats=repeats)
+    yield {"name": "instruments of the model", **timing.row()}
+    for estimator in ("ols", "2sls", "cue"):
+        call = partial(density_cases.spillovers, economy, estimator, columns)
+        timing, found = measure(call, repeats=repeats)
+        rows = sum(one.observations for one in found.regressions.values())
+        searches = [one.search.evaluations for one in found.regressions.values() if one.search]
+        evaluations = {"evaluations": sum(searches)} if searches else {}
+        yield {"name": f"externalities by occupation, {estimator.upper()}", **timing.row(), "rows": rows, **evaluations}
+
+
+def _granular_rows(quick: bool) -> Iterator[Row]:
+    repeats = 1 if quick else BASELINE_REPEATS
+    timing, made = measure(lambda: density_cases.firms(quick), repeats=repeats)
+    yield _of_rows("panel of firms simulated", timing, len(made.panel))
+    timing, _ = measure(lambda: estimation.estimate_granular(made.panel, made.products), repeats=repeats)
+    yield _of_rows("parameters of KO Table 2", timing, len(made.panel))
+
+
+def _of_rows(name: str, timing: Timing, rows: int) -> Row:
+    return {"name": name, **timing.row(), "rows": rows, "per_second": rows / timing.median, "of": "rows"}
+
+
+def _once(elapsed: float) -> Row:
+    return {"median_seconds": elapsed, "minimum_seconds": elapsed, "maximum_seconds": elapsed, "repeats": 1}
+
+
 def _loop_row(name: str, elapsed: float, done: int, of: str, library_rate: float, value: float) -> Row:
     rate = done / elapsed
     return {
         "name": name,
         "compile_seconds": None,
-        "median_seconds": elapsed,
-        "minimum_seconds": elapsed,
-        "maximum_seconds": elapsed,
-        "repeats": 1,
+        **_once(elapsed),
         "per_second": rate,
         "of": of,
         "value": float(value),

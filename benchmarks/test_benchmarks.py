@@ -89,3 +89,21 @@ def test_granular_places(timed, conduct):
     granular_cases = pytest.importorskip("granular_cases")
     places = granular_cases.places(conduct)
     assert timed(lambda: granular_cases.solve_perturbed(places)).converged
+
+
+def test_density_premium(timed):
+    """Eq. (2) with all controls on a hundred thousand establishment-years."""
+    density_cases = pytest.importorskip("density_cases")
+    panel = spatialjax.density.with_regressors(density_cases.simulated(50_000), spatialjax.density.cbsa_table())
+    found = timed(lambda: spatialjax.density.premium(panel))
+    theirs = density_cases.absorbing_least_squares(panel)
+    assert (found.coefficients - theirs).abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("estimator", ["2sls", "cue"])
+def test_externalities(timed, data, economy, estimator):
+    """Externalities by occupation with more instruments than endogenous columns."""
+    density_cases = pytest.importorskip("density_cases")
+    columns = density_cases.instruments(data, economy)
+    found = timed(lambda: density_cases.spillovers(economy, estimator, columns))
+    assert all(one.observations > 7_000 for one in found.regressions.values())

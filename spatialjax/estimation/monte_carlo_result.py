@@ -54,10 +54,10 @@ class MonteCarlo:
         coverage of confidence intervals and its simulation error; mean and median first-stage F; how many estimates
         there are, and how many replications have none (`failures`).
         """
-        rows = {
-            key: _summary(group, len(self.replications)) for key, group in self.estimates().groupby(KEYS, sort=False)
-        }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis(KEYS)
+        groups = self.estimates().groupby(KEYS, sort=False)
+        rows = {key: _summary(group, len(self.replications)) for key, group in groups}
+        index = pd.MultiIndex.from_tuples(list(rows), names=KEYS) if rows else None
+        return pd.DataFrame(list(rows.values()), index)
 
     def failures(self) -> pd.Series:
         """How many replications failed, by stage and reason."""
