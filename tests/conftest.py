@@ -1,9 +1,18 @@
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 # Compilation is most of what tests cost: half the time without the compiler's optimisations.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+# What was compiled for one file of tests, in one process, is read back in the others; the folder goes with the session.
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+OWN_CACHE = None if CACHE in os.environ else tempfile.mkdtemp(prefix="spatialjax-tests-")
+if OWN_CACHE:
+    os.environ[CACHE] = OWN_CACHE
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 import jax
 
@@ -16,6 +25,11 @@ import spatialjax as sj
 
 LONGEST = ("test_docs", "test_planner", "test_us_metros", "test_workflow_granular", "test_policy_search")
 """Files that take minutes. They go first, so that no worker is left alone with one in the end."""
+
+
+def pytest_unconfigure():
+    if OWN_CACHE:
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):
