@@ -4,14 +4,13 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from economies import data_from, random_economy
+from economies import random_economy
 
 import spatialjax as sj
 from spatialjax.errors import ModelError
 from spatialjax.estimation.monte_carlo import spillover_monte_carlo
 from spatialjax.estimation.monte_carlo_economies import Spread, random_fundamentals, settled, true_coefficients
 from spatialjax.estimation.monte_carlo_no_spillovers import no_spillover_experiment
-from spatialjax.estimation.spillovers import spillovers
 
 TRUTH = sj.OccupationSpillover((0.5, 0.4), (0.1, 0.08))
 SPREAD = Spread(city=0.2, cell=0.1, amenity=0.3, instrument=0.0)
@@ -45,7 +44,7 @@ def found(base):
 
 
 def test_fundamentals_vary_as_told_around_the_means_of_the_base(base):
-    many = [random_fundamentals(base, TRUTH, SPREAD, jax.random.key(i)).economy for i in range(40)]
+    many = [random_fundamentals(base, TRUTH, SPREAD, jax.random.key(i)).economy for i in range(25)]
     productivity = np.stack([economy.fundamental_productivity for economy in many])
     assert ((productivity > 0) == (np.asarray(base.fundamental_productivity) > 0)).all()
     with np.errstate(divide="ignore"):
@@ -71,22 +70,6 @@ def test_instruments_are_amenities_with_noise_and_land(base):
     difference = noisy.instruments - exact.instruments
     assert difference.iloc[:, :2].to_numpy().std() == pytest.approx(0.2, rel=0.25)
     assert (difference["log_land"] == 0).all()
-
-
-def test_a_settled_economy_is_what_inversion_finds(economy, drawn):
-    """The estimates are those from the data that the economy produces."""
-    data = data_from(drawn.economy, sj.solve(drawn.economy, tolerance=1e-12))
-    inverted = sj.invert(
-        data,
-        spillover=TRUTH,
-        trade_elasticity=4.0,
-        housing_share=float(drawn.economy.consumption_share[1]),
-        minimum_consumption_share=None,
-    )
-    options = {"estimator": "2sls", "instruments": drawn.instruments, "clusters": "city"}
-    one, two = (spillovers(e, **options).table() for e in (economy, inverted))
-    np.testing.assert_allclose(one["coefficient"], two["coefficient"], rtol=1e-6)
-    np.testing.assert_allclose(one["standard_error"], two["standard_error"], rtol=1e-6)
 
 
 def test_instruments_recover_the_truth_and_least_squares_does_not(found):

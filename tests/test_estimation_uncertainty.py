@@ -12,10 +12,11 @@ from economies import data_from, random_economy
 
 import spatialjax as sj
 from spatialjax.errors import ModelError
+from spatialjax.estimation.monte_carlo_economies import settled
 from spatialjax.estimation.spillovers import spillovers
 from spatialjax.estimation.uncertainty import propagate
 from spatialjax.estimation.uncertainty_estimates import LinearFamily, estimated_parameters
-from spatialjax.estimation.uncertainty_outcomes import QUANTITIES, ModuleFamily, with_spillover
+from spatialjax.estimation.uncertainty_outcomes import QUANTITIES, ModuleFamily, planner_outcomes, with_spillover
 from spatialjax.estimation.uncertainty_result import STATISTICS
 
 GROUPS = np.array(["goods", "homes", "goods", "services"])
@@ -51,14 +52,22 @@ def study(economy, equilibrium, covariance=COVARIANCE, **options):
 
 
 @pytest.fixture(scope="module")
-def data():
+def made():
     economy = random_economy(5, 4, 2, local_sectors=(), seed=2, spillover=industries())
-    return data_from(economy, sj.solve(economy, tolerance=1e-12))
+    return jax.tree.map(lambda leaf: jnp.array(leaf, dtype=leaf.dtype), economy)  # types as inversion has them
 
 
 @pytest.fixture(scope="module")
-def economy(data):
-    return sj.invert(data, spillover=industries())
+def inversion(made):
+    """Inversion that knows the consumption shares of the economy that made the data."""
+    data = data_from(made, sj.solve(made, tolerance=1e-12))
+    options = {"housing_share": float(made.consumption_share[1]), "minimum_consumption_share": None}
+    return data, lambda spillover: sj.invert(data, spillover=spillover, trade_elasticity=4.0, **options)
+
+
+@pytest.fixture(scope="module")
+def economy(inversion):
+    return inversion[1](industries())
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +80,9 @@ def result(economy, equilibrium):
     return study(economy, equilibrium)
 
 
-def test_other_externalities_change_what_inversion_would_change(data, economy, equilibrium):
+def test_other_externalities_change_what_inversion_would_change(inversion, economy, equilibrium):
     other = industries([0.6, -0.1, 0.0, 0.2, 0.4, 0.1])
-    inverted = sj.invert(data, spillover=other)
+    inverted = inversion[1](other)
     found = with_spillover(economy, other, equilibrium.employment)
     for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(inverted), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-10)
@@ -89,11 +98,19 @@ def test_industries_alike_are_occupations(economy, equilibrium):
     np.testing.assert_allclose(one, two, rtol=1e-13)
 
 
-def test_derivatives_are_those_of_inverting_the_data_and_solving_for_the_optimum(data, result):
+def test_outcomes_are_those_of_the_optimum(economy, equilibrium):
+    best = sj.optimum(economy, equilibrium)
+    found = planner_outcomes(economy, best.policy, best.equilibrium, equilibrium)
+    for name in ("gain", "base_transfer", "transfer", "wedge"):
+        np.testing.assert_allclose(found[name], getattr(best, name), rtol=1e-9, err_msg=name)
+    np.testing.assert_array_equal(found["employment"], best.equilibrium.employment)
+
+
+def test_derivatives_are_those_of_inverting_the_data_and_solving_for_the_optimum(inversion, result):
     step = 1e-4
 
     def outcomes(move):
-        best = sj.optimum(sj.invert(data, spillover=industries(ESTIMATE + move * DIRECTION)))
+        best = sj.optimum(inversion[1](industries(ESTIMATE + move * DIRECTION)))
         workers = best.equilibrium.employment
         return {
             "gain": best.gain,
@@ -184,8 +201,8 @@ def test_draws_without_an_optimum_are_counted(economy, equilibrium, phase_in):
     assert len(found.drawn("gain")) == DRAWS - failed
 
 
-def test_labelled_results(result, data):
-    labelled = result.to_xarray(data)
+def test_labelled_results(result, inversion):
+    labelled = result.to_xarray(inversion[0])
     assert labelled["transfer"].dims == ("statistic", "city", "occupation")
     assert labelled["city_size"].attrs["units"] == "workers"
     np.testing.assert_array_equal(labelled["wedge"].sel(statistic="delta_error"), result.delta_error("wedge"))
@@ -234,3 +251,12 @@ def test_estimates_as_parameters(economy, by):
     np.testing.assert_array_equal(covariance.loc[labels, labels], regression.covariance)
     others = covariance.columns.difference(labels)
     assert (covariance.loc[labels, others] == 0).all(axis=None)
+
+
+def test_a_settled_economy_is_what_inversion_finds(made, economy):
+    """What a Monte Carlo estimates from is what the data of its economies would be inverted to."""
+    tables = [
+        spillovers(e, estimator="ols", clusters="city").table() for e in (settled(made, tolerance=1e-12), economy)
+    ]
+    for column in ("coefficient", "standard_error"):
+        np.testing.assert_allclose(tables[0][column], tables[1][column], rtol=1e-8)

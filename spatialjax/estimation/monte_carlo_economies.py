@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spatialjax.cities.economy import Economy
-from spatialjax.cities.equilibrium import describe_failure, solve
+from spatialjax.cities.equilibrium import solve
 from spatialjax.cities.spillovers import IndustrySpillover, NoSpillover, OccupationSpillover
 from spatialjax.errors import ModelError
 from spatialjax.typing import CityOccupation, CityOccupationSector
@@ -69,7 +69,7 @@ def settled(economy: Economy, *, tolerance: float = 1e-10, max_evaluations: int 
     """The economy with its equilibrium as reference, as inversion of that equilibrium would find it; or why not."""
     equilibrium = solve(economy, tolerance=tolerance, max_evaluations=max_evaluations, throw=False)
     if not bool(equilibrium.converged):
-        return describe_failure(equilibrium, economy)
+        return equilibrium.outcome
     return eqx.tree_at(lambda e: e.reference, economy, equilibrium.state())
 
 

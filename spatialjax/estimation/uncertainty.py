@@ -236,4 +236,4 @@ class _Study(NamedTuple):
         economy, start = self.at(parameters), self.equilibrium.state()
         policy = OptimalPolicy(WelfareReference.of(economy, self.equilibrium))
         found = solve_under(economy, policy, start, self.tolerance, self.max_evaluations)
-        return None if bool(found.converged) else f"not found at once, and not phased in: {found.outcome}"
+        return None if bool(found.converged) else f"not found at once ({found.outcome}), and not phased in"

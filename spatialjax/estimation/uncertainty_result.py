@@ -51,8 +51,8 @@ class Propagation:
         return tuple(draw for draw in self.draws if draw.outcomes is None)
 
     def failure_reasons(self) -> pd.Series:
-        """How many draws have no optimum, by reason."""
-        counts = Counter(draw.outcome for draw in self.failures)
+        """How many draws have no optimum, by the first clause of the reason; `draw_table` has all of it."""
+        counts = Counter(draw.outcome.split(":")[0] for draw in self.failures)
         return pd.Series(dict(counts.most_common()), dtype=int, name="draws")
 
     def delta_error(self, quantity: str) -> np.ndarray:
