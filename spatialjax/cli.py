@@ -63,7 +63,12 @@ def _readable_errors() -> Iterator[None]:
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        errors.print("interrupted; files already written are whole", style="red")
+        errors.print(
+            "interrupted; files already written are whole, and a run of estimates goes on from its tables when it is "
+            "started again",
+            style="red",
+            soft_wrap=True,
+        )
         raise typer.Exit(130) from None
 
 
@@ -177,10 +182,11 @@ def _cell(value, digits: int) -> str:
 
 
 def _describe_files(folder: Path, files: list[Path]) -> str:
-    drawn = {path.stem for path in files if path.parent != folder}
-    names = ", ".join(path.name for path in files if path.parent == folder)
-    figures = f", and {len(drawn)} figures in figures/" if drawn else ""
-    return f"results in {folder}: {names}{figures}"
+    names = [path.name for path in files if path.parent == folder]
+    inner = {kind: {path.stem for path in files if path.parent == folder / kind} for kind in ("tables", "figures")}
+    counted = [f"{len(stems)} {kind} in {kind}/" for kind, stems in inner.items() if stems]
+    *first, last = [*names, *counted]
+    return f"results in {folder}: {', '.join(first)}{', and ' if counted else ', '}{last}"
 
 
 def _number(value: float, digits: int) -> str:

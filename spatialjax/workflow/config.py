@@ -1,6 +1,7 @@
 """Run configurations: TOML files, read, laid over one another and validated."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,14 +120,40 @@ def _sets_no_kind(override: str) -> bool:
 
 def _explain(error: ValidationError, schema: type) -> list[str]:
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    inner = {problem["loc"][:-1] for problem in problems}
+    for problem in problems:
         location = _without_tags(problem["loc"])
-        key = ".".join(location)
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key{_suggestion(location, schema)}")
-        else:
-            lines.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}")
+        if problem["type"] != "too_short" or problem["loc"] not in inner:  # else its values are what is wrong
+            lines.append(f"{'.'.join(location)}: {_described(problem, location, schema)}")
     return lines
+
+
+def _described(problem: Any, location: list[str], schema: type) -> str:
+    """What is wrong with a key, in a form that says how to mend it."""
+    found = f", found {problem['input']!r}"
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"unknown key{_suggestion(location, schema)}"
+        case "union_tag_not_found":
+            return "the key kind is missing, which says what the other keys are about"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case "tuple_type":
+            return f"must be a list in brackets{found}"
+        case "model_type":
+            return f"must be a table of keys{found}"
+        case "too_short":
+            return f"needs at least {problem['ctx']['min_length']} value{found}"
+        case "literal_error":
+            close = _close(str(problem["input"]).lower(), re.findall("'(.*?)'", problem["ctx"]["expected"]))
+            return f"must be {problem['ctx']['expected']}{found}{close}"
+    return f"{problem['msg'][0].lower()}{problem['msg'][1:]}{found}"
+
+
+def _close(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _without_tags(location: tuple[int | str, ...]) -> list[str]:
@@ -138,6 +165,7 @@ TAGS = {
     "occupation",
     "industry",
     "none",
+    "section",
     "optimal",
     "phased-out-payment",
     "flat-tax",
@@ -149,8 +177,8 @@ TAGS = {
 
 def _suggestion(location: list[str], schema: type) -> str:
     known = _known_keys(schema, location[:-1])
-    if close := difflib.get_close_matches(location[-1], known, n=1):
-        return f"; did you mean {close[0]}?"
+    if close := _close(location[-1], known):
+        return close
     return f" (known: {', '.join(known)})" if known else ""
 
 

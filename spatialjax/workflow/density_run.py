@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from spatialjax.errors import DataError, ModelError
 from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.density_sources import Sources
 from spatialjax.workflow.density_summary import beside_table, reasons
 from spatialjax.workflow.density_tables import CITIES, PANEL, PLACES, ZONES, Table
 from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_json
-from spatialjax.workflow.remembered import RememberedTables
+from spatialjax.workflow.remembered import RememberedTables, say_read_back
 from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, timed
 
 
@@ -20,7 +21,8 @@ from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, ti
 class DensityRunResult:
     """What a run of the density premium found, and where it wrote it.
 
-    `figures` is the table of FF's figures beside ours, `tables` are all tables by name.
+    `figures` is the table of FF's figures beside ours, `tables` are all tables by name, `left_out` are the names of
+    those that the panel cannot support, with the reasons.
     """
 
     folder: Path
@@ -28,6 +30,7 @@ class DensityRunResult:
     tables: dict[str, pd.DataFrame]
     diagnostics: dict[str, Any]
     files: list[Path] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def run_density(
@@ -35,7 +38,8 @@ def run_density(
 ) -> DensityRunResult:
     """Run a configuration of the density premium; each table is written as soon as it is known.
 
-    A run that was interrupted goes on from the tables that it had written, if its configuration is the same.
+    A run that was interrupted goes on from the tables that it had written, if its configuration and data are the same.
+    A table that the panel cannot support is left out, and the reporter hears why; summary and figures do without it.
 
     **Arguments:**
 
@@ -55,15 +59,19 @@ class _DensityRun:
         self.sources = Sources(config, reporter)
         self.remembered = RememberedTables(target / "tables", config)
         self.tables: dict[str, pd.DataFrame] = {}
+        self.left_out: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
 
     def all_stages(self) -> DensityRunResult:
         files = [write_config(self.target, self.config)]
+        if not all(map(self._is_known, PANEL)):
+            self._make_panel()
         for table in self._wanted():
             self._compute(table)
         with self._stage("writing the summary"):
             figures = beside_table(self.tables, self.config)
             files.append(write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)))
+            say_read_back(self.reporter, self.remembered)
             self.reporter.say("why ours differ from FF's figures:")
             for reason in reasons(self.config):
                 self.reporter.say(f"- {reason}")
@@ -72,9 +80,13 @@ class _DensityRun:
                 from spatialjax.workflow.density_drawing import draw_density_figures
 
                 files += draw_density_figures(self.target, self.tables)
-        diagnostics = {"seconds": self.seconds, "tables_read_back": self.remembered.reused, **environment()}
-        files.append(write_json(self.target / "run.json", diagnostics))
-        return DensityRunResult(self.target, figures, self.tables, diagnostics, files)
+        files += self.remembered.paths
+        files.append(write_json(self.target / "run.json", self._diagnostics()))
+        return DensityRunResult(self.target, figures, self.tables, self._diagnostics(), files, self.left_out)
+
+    def _diagnostics(self) -> dict[str, Any]:
+        read_back = {"tables_read_back": self.remembered.reused, "tables_left_out": self.left_out}
+        return {"seconds": self.seconds, **read_back, **environment()}
 
     def _wanted(self) -> list[Table]:
         bridge = self.config.bridge
@@ -87,8 +99,30 @@ class _DensityRun:
         if self.remembered.known(table.name):
             self.tables[table.name] = self.remembered.table(table.name, pd.DataFrame)
             return
-        if table in PANEL and "panel" not in self.sources.__dict__:
-            with self._stage("reading the panel" if self.config.panel.source != "simulated" else "simulating a panel"):
-                _ = self.sources.panel
+        reason = self.remembered.left_out(table.name)
         with self._stage(table.title), telling_of_warnings(self.reporter):
-            self.tables[table.name] = self.remembered.table(table.name, lambda: table.compute(self.sources))
+            reason = reason or self._compute_unless_unsupported(table)
+            if reason is not None:
+                self.left_out[table.name] = reason
+                self.reporter.say(f"note: {reason}; table left out")
+
+    def _is_known(self, table: Table) -> bool:
+        return self.remembered.known(table.name) or self.remembered.left_out(table.name) is not None
+
+    def _make_panel(self) -> None:
+        """Read or simulate the panel, first and in a stage of its own: what is wrong with it ends the run."""
+        name = "simulating a panel" if self.sources.simulated else "reading the panel"
+        with self._stage(name), telling_of_warnings(self.reporter):
+            _ = self.sources.panel
+
+    def _compute_unless_unsupported(self, table: Table) -> str | None:
+        """Compute a table, or return why the panel has too little for it."""
+        try:
+            self.tables[table.name] = self.remembered.table(table.name, lambda: table.of(self.sources))
+        except (DataError, ModelError) as error:
+            if table not in PANEL:
+                raise
+            reason = "; ".join(error.problems) if isinstance(error, DataError) else str(error)
+            self.remembered.leave_out(table.name, reason)
+            return reason
+        return None

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spatialjax.workflow.schema import OutputSection, Section
 
@@ -11,7 +11,17 @@ class PanelSection(Section):
     """Where the panel of establishments comes from."""
 
     source: str = Field("simulated", description="'simulated', or the path of a Parquet or CSV file (docs/density.md)")
-    history: str | None = Field(None, description="path of the annual history panel; none without it")
+    history: str | None = Field(
+        None,
+        description="path of a Parquet or CSV file with the annual history of the panel's establishments, which "
+        "tells their moves (docs/data.md); without it, those are the panel's own columns",
+    )
+
+    @model_validator(mode="after")
+    def _history_is_of_a_panel(self) -> "PanelSection":
+        if self.source == "simulated" and self.history is not None:
+            raise ValueError("history is for a panel that is read; a simulated one has its moves")
+        return self
 
 
 class CbsaSection(Section):

@@ -17,10 +17,11 @@ from spatialjax.data.datasets import load_data
 from spatialjax.density.bridge import log_earnings_by_cbsa
 from spatialjax.density.cbsas import cbsa_table, msa_table
 from spatialjax.density.columns import with_regressors
-from spatialjax.density.panel import read_panel
+from spatialjax.density.panel import read_panel, with_earnings, with_moves
 from spatialjax.density.relocation import RandomRelocations, simulate_relocation
 from spatialjax.density.simulation import simulate_panel
 from spatialjax.density.simulation_truth import Truth
+from spatialjax.errors import DataError
 from spatialjax.granular.labelled import places_to_xarray
 from spatialjax.granular.parameters import Parameters
 from spatialjax.granular.places import calibrate
@@ -60,14 +61,30 @@ class Sources:
         section = self.config.simulation
         return Truth(premium=section.premium, premium_at_birth=section.premium_at_birth, college=section.college)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the panel is simulated, not read."""
+        return self.config.panel.source == "simulated"
+
     @cached_property
     def panel(self) -> pd.DataFrame:
         """The panel, read or simulated, with the regressors of eq. (2)."""
-        source = self.config.panel.source
-        panel = self._simulated() if source == "simulated" else read_panel(Path(source), self.cbsas)
+        panel = self._simulated() if self.simulated else self._read()
         years = ", ".join(str(year) for year in sorted(panel["year"].unique()))
         self.say(f"panel of {len(panel):,} establishment-years ({years}) in {panel['cbsa'].nunique()} CBSAs")
         return with_regressors(panel, self.cbsas)
+
+    def _read(self) -> pd.DataFrame:
+        """The user's panel; earnings by eq. (1) and moves of the history where it lacks them."""
+        section = self.config.panel
+        panel = read_panel(Path(section.source), self.cbsas)
+        if "earnings" not in panel.columns:
+            panel, found = with_earnings(panel)
+            self.say(f"earnings are those of eq. (1), of which {found.imputed.sum():,} are imputed")
+        if section.history is not None:
+            panel = with_moves(panel, _read_history(section.history))
+            self.say(f"{int(panel['moved'].sum()):,} rows are of establishments that moved, by the annual history")
+        return panel
 
     def _simulated(self) -> pd.DataFrame:
         number = self.config.simulation.establishments
@@ -121,3 +138,11 @@ class Sources:
         population, wage = (jnp.asarray(data[name].values) for name in ("population", "wage"))
         places = calibrate(population, wage, jnp.asarray(firms), Parameters(), "competitive")
         return places_to_xarray(places, solve_places(places), data, None)
+
+
+def _read_history(source: str) -> pd.DataFrame:
+    """The annual history of the panel's establishments."""
+    try:
+        return pd.read_parquet(source) if source.lower().endswith(".parquet") else pd.read_csv(source)
+    except (ValueError, OSError) as error:
+        raise DataError(source, [f"the annual history cannot be read as Parquet or CSV: {error}"]) from error

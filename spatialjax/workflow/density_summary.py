@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from spatialjax.density.metropolitan import PUBLISHED
 from spatialjax.workflow.density_schema import DensityRunConfig
 
 Row = tuple[str, float, float | None, float | None, float | None]
@@ -12,7 +13,7 @@ Tables = dict[str, pd.DataFrame]
 
 
 def beside_table(tables: Tables, config: DensityRunConfig) -> pd.DataFrame:
-    """A row a figure: ours with its standard error, FF's with theirs."""
+    """A row a figure: ours with its standard error, FF's with theirs; without those of tables that were left out."""
     rows = [*_places(tables), *_relocations(tables), *_panel(tables, config), *_bridge(tables)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -31,16 +32,32 @@ def _relocations(tables: Tables) -> Iterator[Row]:
 
 
 def _panel(tables: Tables, config: DensityRunConfig) -> Iterator[Row]:
-    kind = "simulated panel" if config.panel.source == "simulated" else "panel"
-    for name in ("premium", "alternatives", "differences"):
-        table = tables[name]
-        for _, row in table[table["regressor"] == "log_density"].iterrows():
-            published = (row["published_coefficient"], row["published_error"])
-            yield f"{kind}: {row['specification']}", row["coefficient"], row["standard_error"], *published
-    if config.panel.source == "simulated":
+    simulated = config.panel.source == "simulated"
+    kind = "simulated panel" if simulated else "panel"
+    for figure, ours, error, published, published_error in (*_panel_places(tables), *_premia(tables)):
+        yield f"{kind}{figure}", ours, error, published, published_error
+    if simulated:
         yield f"{kind}: truth of the premium", config.simulation.premium, None, None, None
-    flat = tables["flat_profile"].iloc[0]
-    yield f"{kind}: p-value of a flat profile by age", flat["p_value"], None, None, None
+    if "flat_profile" in tables:
+        yield f"{kind}: p-value of a flat profile by age", tables["flat_profile"]["p_value"].iloc[0], None, None, None
+
+
+def _panel_places(tables: Tables) -> Iterator[Row]:
+    for _, row in _of_density(tables.get("panel_places")).iterrows():
+        specification = row["specification"]
+        published, error = PUBLISHED.loc[specification, ["density", "density_error"]]
+        yield f", means by CBSA: {specification}", row["coefficient"], row["standard_error"], published, error
+
+
+def _premia(tables: Tables) -> Iterator[Row]:
+    for name in ("premium", "alternatives", "differences"):
+        for _, row in _of_density(tables.get(name)).iterrows():
+            published = (row["published_coefficient"], row["published_error"])
+            yield f": {row['specification']}", row["coefficient"], row["standard_error"], *published
+
+
+def _of_density(table: pd.DataFrame | None) -> pd.DataFrame:
+    return pd.DataFrame() if table is None else table[table["regressor"] == "log_density"]
 
 
 def _bridge(tables: Tables) -> Iterator[Row]:

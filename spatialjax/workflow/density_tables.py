@@ -16,15 +16,22 @@ from spatialjax.density.age_profile import (
 from spatialjax.density.alternatives import alternatives_table, cbsa_first_stages, first_stages, with_instruments
 from spatialjax.density.bridge import city_premia, zone_premium
 from spatialjax.density.characteristics import characteristics_table
+from spatialjax.density.columns import require_columns
 from spatialjax.density.differences import relocation_table
 from spatialjax.density.distributions import earnings_densities, earnings_statistics
-from spatialjax.density.metropolitan import metropolitan_premia, metropolitan_premium, place_earnings, place_years
+from spatialjax.density.metropolitan import (
+    metropolitan_premia,
+    metropolitan_premium,
+    metropolitan_scatter,
+    place_earnings,
+    place_years,
+)
 from spatialjax.density.premium import premium_table, subgroup_table
 from spatialjax.density.quintiles import alternative_quintile_table, quintile_table
 from spatialjax.density.relocation import PUBLISHED_CHANGE, PUBLISHED_PREMIUM
 from spatialjax.density.selection import exit_by_percentile, survivors
 from spatialjax.density.sorting import entrant_earnings, movers_and_stayers, relocation_by_percentile
-from spatialjax.density.syverson import syverson
+from spatialjax.density.syverson import CONCRETE, MINIMUM_EMPLOYEES, syverson
 from spatialjax.density.tenure_profile import tenure_profile
 from spatialjax.errors import DataError
 from spatialjax.workflow.density_sources import Sources
@@ -32,11 +39,24 @@ from spatialjax.workflow.density_sources import Sources
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the run: the name of its file, what it is, and how it comes about."""
+    """A table of the run: the name of its file, what it is, and how it comes about.
+
+    `columns` are those that it needs of a panel beyond the ones that every panel has.
+    """
 
     name: str
     title: str
     compute: Callable[[Sources], pd.DataFrame]
+    columns: tuple[str, ...] = ()
+
+    def of(self, sources: Sources) -> pd.DataFrame:
+        """Compute the table.
+
+        **Raises:** `DataError` where the panel lacks columns, and what its estimators raise.
+        """
+        if self.columns:
+            require_columns(sources.panel, self.columns, "panel of establishments")
+        return self.compute(sources)
 
 
 def _metropolitan(s: Sources) -> pd.DataFrame:
@@ -47,17 +67,24 @@ def _metropolitan(s: Sources) -> pd.DataFrame:
 def _panel_places(s: Sources) -> pd.DataFrame:
     """The regression over CBSAs of means of the panel's establishments, which is what FF regress."""
     places = place_earnings(s.panel, s.cbsas)
-    fits = {college: metropolitan_premium(places, college=college) for college in (False, True)}
-    rows = [fit.table().reset_index(names="regressor").assign(college=college) for college, fit in fits.items()]
-    return pd.concat(rows, ignore_index=True)
+    tables = {
+        specification: metropolitan_premium(places, college=college).table().reset_index(names="regressor")
+        for specification, college in {"density": False, "density and college": True}.items()
+    }
+    return pd.concat(tables, names=["specification"]).reset_index(level=0)
 
 
 def _scatter(s: Sources) -> pd.DataFrame:
-    columns = ["place", "year", "log_density", "log_earnings"]
-    tables = {"simulated panel": place_earnings(s.panel, s.cbsas), "CBSAs, workers": place_years(s.cbsas)}
+    """Means over years of each place."""
+    if s.panel["cbsa"].nunique() < 3:
+        raise DataError("panel of establishments", ["a line through places needs three CBSAs"])
+    panel = "Simulated panel" if s.simulated else "Panel"
+    tables = {f"{panel}, means of establishments": place_earnings(s.panel, s.cbsas)}
+    tables["CBSAs, means of workers"] = place_years(s.cbsas)
     if "msa" in s.places.dims:
-        tables["MSAs, workers"] = place_years(s.msas)
-    return pd.concat({name: table[columns] for name, table in tables.items()}, names=["sample"]).reset_index(level=0)
+        tables["MSAs, means of workers"] = place_years(s.msas)
+    points = {name: metropolitan_scatter(table).points for name, table in tables.items()}
+    return pd.concat(points, names=["sample"]).reset_index(level=0)
 
 
 def _relocations(s: Sources) -> pd.DataFrame:
@@ -120,12 +147,11 @@ def _flatness(s: Sources) -> pd.DataFrame:
 
 
 def _concrete(s: Sources) -> pd.DataFrame:
-    """Empty where the panel has too few plants of the industry."""
-    try:
-        return syverson(s.panel, s.construction()).table().reset_index()
-    except DataError as error:
-        s.say(f"no table of the concrete industry: {error.problems[0]}")
-        return pd.DataFrame(columns=["moment", "coefficient", "standard_error"])
+    plants = (s.panel["industry"] == CONCRETE) & (s.panel["employment"] >= MINIMUM_EMPLOYEES)
+    if not plants.any():
+        found = f"no establishments of industry {CONCRETE}, ready-mix concrete, with {MINIMUM_EMPLOYEES:g} employees"
+        raise DataError("panel of establishments", [found])
+    return syverson(s.panel, s.construction()).table().reset_index()
 
 
 def _bridge_panel(s: Sources) -> pd.DataFrame:
@@ -178,8 +204,13 @@ PANEL = [
     Table("tenure_profile", "premium by tenure (FF Figure 5)", lambda s: tenure_profile(s.panel).table()),
     Table("exits", "exit by percentile of earnings (FF Figure 3)", lambda s: exit_by_percentile(s.panel, s.cbsas)),
     Table("survivors", "survivors among entrants (FF Table 6)", lambda s: survivors(s.panel, s.cbsas)),
-    Table("movers", "movers and stayers (FF Table 7)", lambda s: movers_and_stayers(s.panel, s.cbsas)),
-    Table("moves", "moves by percentile of earnings (FF Figures 4 and D.1)", _figure_4),
+    Table(
+        "movers",
+        "movers and stayers (FF Table 7)",
+        lambda s: movers_and_stayers(s.panel, s.cbsas),
+        ("county_changes",),
+    ),
+    Table("moves", "moves by percentile of earnings (FF Figures 4 and D.1)", _figure_4, ("county_changes",)),
     Table("entrants", "earnings of entrants (FF Table 8)", lambda s: entrant_earnings(s.panel, s.cbsas)),
     Table("scatter", "earnings and density of places (FF Figure C.1)", _scatter),
     Table("densities", "densities of earnings (FF Figures C.2 and C.3)", _densities),

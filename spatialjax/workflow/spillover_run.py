@@ -1,6 +1,6 @@
 """A run that estimates externalities: regressions, Monte Carlo, and what uncertainty does to the optimum."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -25,12 +25,13 @@ from spatialjax.estimation.spillovers import By, SpilloverEstimates, spillovers
 from spatialjax.estimation.tables import beside_published
 from spatialjax.estimation.uncertainty import propagate
 from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
-from spatialjax.workflow.remembered import RememberedTables
+from spatialjax.workflow.remembered import RememberedTables, say_read_back
 from spatialjax.workflow.run import describe_sizes
-from spatialjax.workflow.spillover_schema import SpilloverRunConfig
+from spatialjax.workflow.spillover_schema import SpilloverRunConfig, UncertaintySection
 from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, timed
 
 NAMES: dict[By, str] = {"occupation": "by occupation (CH Table 2)", "group": "by group of sectors (SH Table 1)"}
+PRINTED = {"txt": SpilloverEstimates.to_text, "tex": SpilloverEstimates.to_latex}
 TRUTHS = {"none": "no externalities", "configured": "the configured externalities"}
 
 
@@ -50,7 +51,7 @@ def run_spillovers(
 ) -> SpilloverRunResult:
     """Run a configuration that estimates externalities; each table is written as soon as it is known.
 
-    A run that was interrupted goes on from the tables that it had written, if its configuration is the same.
+    A run that was interrupted goes on from the tables that it had written, if its configuration and data are the same.
 
     **Arguments:**
 
@@ -77,21 +78,38 @@ class _SpilloverRun:
         with self._stage("loading and inverting"):
             self.reporter.say(describe_sizes(self.data))
             self.reporter.say(f"{len(self.economy.traded)} traded sectors are in the regressions")
+            self._check()
         for by in self.config.regression.by:
-            self._remember(f"estimates_{by}", f"estimating {NAMES[by]}", partial(self._estimates, by))
+            printed = [f"estimates_{by}.{ending}" for ending in PRINTED]
+            self._remember(f"estimates_{by}", f"estimating {NAMES[by]}", partial(self._estimates, by), printed)
         if self.config.regression.instruments == "model":
             self._remember("no_spillovers", "estimating without externalities (CH Table A8)", self._no_spillovers)
         if self.config.monte_carlo.replications:
             for truth in TRUTHS:
                 title = f"Monte Carlo of {TRUTHS[truth]}"
                 self._remember(f"monte_carlo_{truth}", title, partial(self._monte_carlo, truth))
-        if self.config.uncertainty is not None:
-            self._remember("uncertainty", "carrying uncertainty to the optimum", self._uncertainty)
-        figures = self._summary()
-        self.files.append(write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)))
+        if self.config.uncertainty != "none":
+            written = ("uncertainty.nc", "draws.csv")
+            self._remember("uncertainty", "carrying uncertainty to the optimum", self._uncertainty, written)
+        with self._stage("writing the summary"):
+            figures = self._summary()
+            self.files.append(write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)))
+            say_read_back(self.reporter, self.remembered)
+        self.files += self.remembered.paths
         diagnostics = {"seconds": self.seconds, "tables_read_back": self.remembered.reused, **environment()}
         self.files.append(write_json(self.target / "run.json", diagnostics))
         return SpilloverRunResult(self.target, figures, self.tables, diagnostics, self.files)
+
+    def _check(self) -> None:
+        """Refuse, before anything takes long, what a later stage would refuse."""
+        regression = self.config.regression
+        _ = self.controls
+        if regression.instruments != "model":
+            _ = self.instruments
+        if "group" in regression.by:
+            _ = self.groups
+        if self.config.uncertainty != "none":
+            self._covariance(self.config.uncertainty)
 
     @cached_property
     def data(self) -> xr.Dataset:
@@ -112,12 +130,14 @@ class _SpilloverRun:
     def _stage(self, name: str) -> AbstractContextManager[None]:
         return timed(self.reporter, name, self.seconds)
 
-    def _remember(self, name: str, title: str, compute: Callable[[], pd.DataFrame]) -> None:
+    def _remember(self, name: str, title: str, compute: Callable[[], pd.DataFrame], beside: Sequence[str] = ()) -> None:
+        """Compute a table or read it back; `beside` are files that are written with it."""
         if self.remembered.known(name):
             self.tables[name] = self.remembered.table(name, pd.DataFrame)
-            return
-        with self._stage(title), telling_of_warnings(self.reporter):
-            self.tables[name] = self.remembered.table(name, compute)
+        else:
+            with self._stage(title), telling_of_warnings(self.reporter):
+                self.tables[name] = self.remembered.table(name, compute)
+        self.files += [self.target / file for file in beside if (self.target / file).exists()]
 
     @cached_property
     def controls(self) -> pd.DataFrame | None:
@@ -155,10 +175,9 @@ class _SpilloverRun:
         return pd.concat(tables, names=["estimator"]).reset_index(level=0)
 
     def _write_printed(self, by: By, found: list[SpilloverEstimates]) -> None:
-        texts = {"txt": [estimates.to_text() for estimates in found], "tex": [e.to_latex() for e in found]}
-        for ending, parts in texts.items():
-            content = "\n\n".join(parts) + "\n"
-            self.files.append(write(self.target / f"estimates_{by}.{ending}", partial(_write_text, content)))
+        for ending, printed in PRINTED.items():
+            content = "\n\n".join(map(printed, found)) + "\n"
+            write(self.target / f"estimates_{by}.{ending}", partial(_write_text, content))
 
     def _no_spillovers(self) -> pd.DataFrame:
         experiment = no_spillover_experiment(self.economy, estimators=self.config.regression.estimators)
@@ -181,29 +200,31 @@ class _SpilloverRun:
             self.reporter.say(f"{count} of {section.replications} failed ({stage}): {reason}")
         return study.table().reset_index()
 
-    def _uncertainty(self) -> pd.DataFrame:
-        section = self.config.uncertainty
-        assert section is not None
+    def _covariance(self, section: UncertaintySection) -> np.ndarray:
         errors = np.concatenate([section.share_errors, section.size_errors])
-        spillover = self.config.spillover.build(self.data)
-        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(spillover))
-        if len(errors) != parameters:
+        elasticities = sum(np.size(leaf) for leaf in jax.tree.leaves(self.config.spillover.build(self.data)))
+        if len(errors) != elasticities:
             raise ModelError(
-                f"uncertainty has {len(errors)} standard errors, but [spillover] has {parameters} elasticities: give "
+                f"uncertainty has {len(errors)} standard errors, but [spillover] has {elasticities} elasticities: give "
                 "share_errors and size_errors, one for each"
             )
+        return np.diag(errors**2)
+
+    def _uncertainty(self) -> pd.DataFrame:
+        section = self.config.uncertainty
+        assert section != "none"
         found = propagate(
             self.economy,
-            spillover,
-            np.diag(errors**2),
+            self.config.spillover.build(self.data),
+            self._covariance(section),
             key=jax.random.key(section.seed),
             draws=section.draws,
             phase_in=False,
             progress=lambda draw: self.reporter.progress(draw.number + 1, section.draws),
         )
-        self.files.append(write_dataset(self.target / "uncertainty.nc", found.to_xarray(self.data)))
+        write_dataset(self.target / "uncertainty.nc", found.to_xarray(self.data))
         draws = found.draw_table().reset_index()
-        self.files.append(write(self.target / "draws.csv", lambda path: draws.to_csv(path, index=False)))
+        write(self.target / "draws.csv", lambda path: draws.to_csv(path, index=False))
         self.reporter.say(f"{len(found.failures)} of {len(found.draws)} draws have no optimum that was found")
         for reason, count in found.failure_reasons().items():
             self.reporter.say(f"- {count}: {reason}")
@@ -222,9 +243,12 @@ class _SpilloverRun:
                 name = f"bias of {row['estimator']}, truth {row['truth']:g}, {row['regression']}: {row['coefficient']}"
                 rows.append((name, row["bias"], row["bias_error"], None, None))
         for _, row in self.tables.get("uncertainty", pd.DataFrame()).iterrows():
-            label = f"{row['quantity']}, {row['occupation']}"
-            rows.append((f"{label}: standard error by the delta method", row["value"], row["delta_error"], None, None))
-            rows.append((f"{label}: by draws", row["draws_mean"], row["draws_error"], None, None))
+            label = f"{row['quantity'].replace('_', ' ')}, {row['occupation']}"
+            rows.append(
+                (f"{label}: at the estimate, by the delta method", row["value"], row["delta_error"], None, None)
+            )
+            if self.config.uncertainty != "none" and self.config.uncertainty.draws > 1:
+                rows.append((f"{label}: mean of draws", row["draws_mean"], row["draws_error"], None, None))
         return pd.DataFrame(rows, columns=["figure", "ours", "s.e.", "published", "published s.e."])
 
 
@@ -233,8 +257,9 @@ def _write_text(content: str, path: Path) -> None:
 
 
 def _columns_by_city(path: str) -> pd.DataFrame:
-    """Columns of a CSV file whose first column names cities."""
+    """Columns of a CSV file whose first column names cities, as text: codes keep their zeros."""
     try:
-        return pd.read_csv(path, index_col=0)
+        table = pd.read_csv(path, converters={0: str})
     except (OSError, ValueError) as error:
         raise DataError(path, [f"cannot be read as a CSV file with a row a city: {error}"]) from error
+    return table.set_index(table.columns[0])

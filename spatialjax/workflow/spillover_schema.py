@@ -1,8 +1,8 @@
 """The schema of a run that estimates externalities."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from spatialjax.workflow.schema import (
     DataSection,
@@ -48,6 +48,17 @@ class MonteCarloSection(Section):
     seed: int = Field(0, description="of the economies")
 
 
+def _kind_of_uncertainty(value: Any) -> str:
+    return "none" if value in (None, "none") else "section"
+
+
+Uncertainty = Annotated[
+    Annotated[UncertaintySection, Tag("section")]
+    | Annotated[Literal["none"], BeforeValidator(lambda value: value or "none"), Tag("none")],
+    Discriminator(_kind_of_uncertainty),
+]
+
+
 class SpilloverRunConfig(Section):
     """A run that estimates externalities and what follows from their uncertainty."""
 
@@ -56,6 +67,6 @@ class SpilloverRunConfig(Section):
     model: ModelSection = ModelSection()
     spillover: SpilloverSection = OccupationSpilloverSection()
     regression: RegressionSection = RegressionSection()
-    uncertainty: UncertaintySection | None = UncertaintySection()
+    uncertainty: Uncertainty = Field(UncertaintySection(), description="or 'none', which carries no errors through")
     monte_carlo: MonteCarloSection = MonteCarloSection()
     output: OutputSection = OutputSection(folder="results/spillovers")
