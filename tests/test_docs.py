@@ -17,14 +17,17 @@ def python_blocks(page):
     return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", [
+@pytest.mark.parametrize(
+    "page",
+    [
         "README.md",
         "docs/how-to.md",
         "docs/data.md",
         "docs/granular.md",
         "docs/density.md",
         "docs/estimation.md",
-    ])
+    ],
+)
 def test_code_runs_from_top_to_bottom(page, tmp_path):
     code = python_blocks(ROOT / page)
     assert "import spatialjax" in code

@@ -112,3 +112,8 @@ def test_bad_panels_are_refused_by_name(panel, change, arguments, message):
 def test_no_rows(panel):
     with pytest.raises(DataError, match="there are no rows"):
         regress(panel[:0], "y", ["x"])
+
+
+def test_nothing_to_estimate_is_refused(panel):
+    with pytest.raises(DataError, match="every regressor is collinear"):
+        regress(panel.assign(effect=range(ROWS)), "y", ["x"], effects=["effect"], cluster="cluster")

@@ -85,7 +85,10 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            ('economy = "granulated"', "economy: must be one of 'cities', 'granular', found 'granulated'"),
+            (
+                'economy = "granulated"',
+                "economy: must be one of 'cities', 'granular', 'spillovers', 'density', found 'granulated'",
+            ),
             ('economy = "granular"\n[parameters]\nkapa = 2', "parameters.kapa: unknown key"),
             ('economy = "granular"\n[parameters]\nprofit_shar = 0.1', "did you mean profit_share?"),
             ('economy = "granular"\nconducts = ["bertrand"]', "conducts"),

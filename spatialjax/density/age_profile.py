@@ -21,7 +21,7 @@ from spatialjax.density.premium import (
     subgroups,
 )
 from spatialjax.density.published import QUINTILES
-from spatialjax.errors import EstimationWarning
+from spatialjax.errors import EstimationWarning, ModelError
 from spatialjax.estimation.chunked import regress_in_chunks
 from spatialjax.estimation.regression import Regression, regress
 from spatialjax.estimation.wald import WaldTest, wald_test
@@ -117,6 +117,8 @@ def flat_profile_test(profile: Profile) -> WaldTest:
     **Warns:** `EstimationWarning` with fewer than 20 clusters for each restriction.
     """
     values, covariance = profile.elasticities.to_numpy(), profile.covariance.to_numpy()
+    if len(values) < 2:
+        raise ModelError(f"a profile of {len(values)} ages cannot be tested: two are needed")
     contrasts = np.hstack([-np.ones((len(values) - 1, 1)), np.eye(len(values) - 1)])
     if profile.clusters < FEW * len(contrasts):
         found = f"{len(contrasts)} restrictions with {profile.clusters} clusters"

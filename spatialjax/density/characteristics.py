@@ -50,6 +50,6 @@ def _row(panel: pd.DataFrame, outcome: str) -> dict:
     values = panel[outcome].to_numpy(float)
     by_cbsa = pd.Series(values).groupby(panel["cbsa"].to_numpy()).mean()
     moments = {"mean": values.mean(), "sd_establishments": np.std(values, ddof=1), "sd_cbsas": by_cbsa.std()}
-    coefficients = {name: fit.coefficients[name] for name in PLACE}
-    errors = {f"{name}_error": fit.standard_errors[name] for name in PLACE}
+    coefficients = fit.coefficients.reindex(PLACE).to_dict()
+    errors = fit.standard_errors.reindex(PLACE).add_suffix("_error").to_dict()
     return {**moments, **coefficients, **errors, "r_squared": fit.r_squared, "observations": fit.observations}

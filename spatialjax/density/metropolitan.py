@@ -123,6 +123,8 @@ class MetropolitanScatter:
 def metropolitan_scatter(places: pd.DataFrame) -> MetropolitanScatter:
     """Means over years of each place and their fit: slope and R-squared of FF Figure C.1 (slope 0.081)."""
     points = places.groupby("place")[["log_density", "log_earnings"]].mean().reset_index()
+    if len(points) < 3:
+        raise DataError("table of places", [f"a line needs three places, found {len(points)}"])
     return MetropolitanScatter(points, regress(points, "log_earnings", ["log_density"]))
 
 

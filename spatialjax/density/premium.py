@@ -14,7 +14,7 @@ import pandas as pd
 from spatialjax.density import published
 from spatialjax.density.columns import INDUSTRY_GROUPS, SIZE_CLASSES, industry_group, size_class
 from spatialjax.density.residuals import CONTROLS
-from spatialjax.errors import EstimationWarning
+from spatialjax.errors import DataError, EstimationWarning
 from spatialjax.estimation.regression import Regression, regress
 
 PLACE = ("log_density", "college_share")
@@ -138,8 +138,14 @@ def estimates(fits: Iterable[tuple[str, Regression]]) -> pd.DataFrame:
 
 
 def panelled(fits: Iterable[tuple[str, str, Regression]]) -> pd.DataFrame:
-    """Tidy rows as by `estimates`, of regressions that belong to panels of a table."""
-    return pd.DataFrame([{"panel": kind, **row} for kind, name, fit in fits for row in _rows(name, fit)])
+    """Tidy rows as by `estimates`, of regressions that belong to panels of a table.
+
+    **Raises:** `DataError` if there is none.
+    """
+    rows = [{"panel": kind, **row} for kind, name, fit in fits for row in _rows(name, fit)]
+    if not rows:
+        raise DataError("panel of establishments", ["no subgroup has enough establishments and CBSAs"])
+    return pd.DataFrame(rows)
 
 
 def beside(table: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from spatialjax.density.columns import require_columns
 from spatialjax.density.distributions import distribution_statistics, establishments_of
 from spatialjax.density.percentiles import density_groups, look_up, percentile, percentile_means
 from spatialjax.density.published import TABLE_7, TABLE_8
@@ -41,6 +42,7 @@ def continuing(panel: pd.DataFrame, cbsas: pd.DataFrame) -> pd.DataFrame:
 
     **Warns:** `EstimationWarning` where a CBSA of the year before is not in the table: such rows are left out.
     """
+    require_columns(panel, ("cbsa_lag", "county_changes", "entrant", "exit"), "panel of establishments")
     there = (panel["cbsa_lag"].to_numpy() != -1) & (panel["county_changes"].to_numpy() <= 1)
     there &= establishments_of(panel, "continuing")
     known = panel["cbsa_lag"].isin(cbsas.index).to_numpy()

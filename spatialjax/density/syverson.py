@@ -87,6 +87,9 @@ def concrete_moments(
     _require(panel, ("cbsa", "year", "industry", "employment"), "panel of establishments")
     _require(construction, ("cbsa", "year", "employment"), "table of construction employment")
     plants = panel[(panel["industry"] == industry) & (panel["employment"] >= minimum_employees)]
+    if plants.empty:
+        found = f"no plants of industry {industry} have {minimum_employees:g} employees"
+        raise DataError("panel of establishments", [found])
     plants = plants.assign(y=column_values(plants, "log_earnings"))
     plants["weighted"] = plants["y"] * plants["employment"]
     groups = plants.groupby(["cbsa", "year"], observed=True)

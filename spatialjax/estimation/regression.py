@@ -1,7 +1,8 @@
 """Linear regressions with absorbed effects and clustered errors, by pyfixest, with messages that name columns."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +105,7 @@ def regress(
 
 
 def _fit(formula: str, panel: pd.DataFrame, cluster: str | None, weights: str | None, keep: bool):
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _refusing(formula):
         warnings.filterwarnings("ignore", message="(?s).*multicollinearity")
         warnings.filterwarnings("ignore", message=".*inplace keyword")
         warnings.filterwarnings("ignore", message=r"(?s).*singleton fixed effect")
@@ -118,6 +119,20 @@ def _fit(formula: str, panel: pd.DataFrame, cluster: str | None, weights: str | 
             store_data=False,
             copy_data=False,
         )
+
+
+@contextmanager
+def _refusing(formula: str) -> Iterator[None]:
+    """Say what pyfixest refuses: nothing to estimate beside the effects, or no rows to spare."""
+    problem = "every regressor is collinear with the others or with the effects: too few rows, or too little variation"
+    try:
+        yield
+    except ValueError as error:
+        if "collinear" not in str(error):
+            raise
+        raise DataError(f"regression {formula}", [problem]) from error
+    except ZeroDivisionError as error:
+        raise DataError(f"regression {formula}", ["there are no more rows than coefficients"]) from error
 
 
 def _effective_f(fit) -> float:
