@@ -136,8 +136,14 @@ def first_stages(panel: pd.DataFrame, instruments: Sequence[str] = INSTRUMENTS) 
     **Returns:** a row for each endogenous column: f_statistic, restrictions, p_value, conditional_f, conditional_p,
     r_squared, observations, and published_f, published_p of FF.
 
+    **Raises:** `DataError` for as many instruments as CBSAs, or more: they fit anything.
+
     **Warns:** `EstimationWarning` naming columns with a conditional F below 10.
     """
+    places = panel["cbsa"].nunique()
+    if places <= len(instruments):
+        found = f"{places} CBSAs for {len(instruments)} instruments: first stages need more CBSAs than instruments"
+        raise DataError("panel of establishments", [found])
     rows = [_first_stage(panel, name, other, instruments) for name, other in zip(PLACE, PLACE[::-1], strict=True)]
     table = pd.DataFrame(rows, index=pd.Index(PLACE, name="endogenous"))
     if len(weak := table.index[table["conditional_f"] < WEAK]):
