@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spatialjax.density.columns import require_columns
 from spatialjax.density.earnings import CONSUMER_PRICES, measured_earnings
 from spatialjax.density.imputation import Imputation, impute_earnings
 from spatialjax.density.panel_checks import check_panel
@@ -91,8 +92,8 @@ def with_moves(panel: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
 
     **Raises:** `DataError` for missing columns and for years that occur twice.
     """
-    _require(history, ("establishment", "year", "cbsa", "county"), "history of establishments")
-    _require(panel, ("establishment", "year", "age"), "panel of establishments")
+    require_columns(history, ("establishment", "year", "cbsa", "county"), "history of establishments")
+    require_columns(panel, ("establishment", "year", "age"), "panel of establishments")
     changes = _changes(history)
     total = changes.groupby("establishment")["county_changed"].sum()
     arrivals = changes.loc[changes["cbsa_changed"], ["establishment", "year"]]
@@ -189,9 +190,3 @@ def _refusal(column: pd.Series, kind: np.dtype, bad: np.ndarray) -> str:
     shown = ", ".join(f"{column.iloc[n]} in row {column.index[n]}" for n in np.flatnonzero(bad)[:SHOWN])
     bounds = "0 or 1" if kind.kind == "b" else f"whole numbers from {np.iinfo(kind).min} to {np.iinfo(kind).max}"
     return f"column {column.name} must hold {bounds}, but {bad.sum()} rows do not: {shown}"
-
-
-def _require(frame: pd.DataFrame, columns: tuple[str, ...], source: str) -> None:
-    missing = [f"column {name} is missing" for name in columns if name not in frame.columns]
-    if missing:
-        raise DataError(source, missing)

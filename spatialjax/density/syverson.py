@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spatialjax.density.columns import require_columns
 from spatialjax.density.published import TABLE_1
 from spatialjax.density.residuals import column_values
 from spatialjax.errors import DataError
@@ -84,8 +85,8 @@ def concrete_moments(
     Four of log earnings (their mean weighted by employment), the log of mean employment, and the plants per 1,000
     construction employees. Arguments and errors are those of [`syverson`][].
     """
-    _require(panel, ("cbsa", "year", "industry", "employment"), "panel of establishments")
-    _require(construction, ("cbsa", "year", "employment"), "table of construction employment")
+    require_columns(panel, ("cbsa", "year", "industry", "employment"), "panel of establishments")
+    require_columns(construction, ("cbsa", "year", "employment"), "table of construction employment")
     plants = panel[(panel["industry"] == industry) & (panel["employment"] >= minimum_employees)]
     if plants.empty:
         found = f"no plants of industry {industry} have {minimum_employees:g} employees"
@@ -121,9 +122,3 @@ def _with_demand(moments: pd.DataFrame, construction: pd.DataFrame) -> pd.DataFr
         raise DataError("panel of establishments", ["no CBSA has enough plants of the industry in any year"])
     ratio = PER * result["plants"] / result["demand"]
     return result.assign(log_demand=np.log(result["demand"]), **{"producer-demand ratio": ratio}).drop(columns="demand")
-
-
-def _require(frame: pd.DataFrame, columns, source: str) -> None:
-    problems = [f"column {name} is missing" for name in columns if name not in frame.columns]
-    if problems:
-        raise DataError(source, problems)
