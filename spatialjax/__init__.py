@@ -2,6 +2,7 @@
 
 from spatialjax import density, errors, estimation, granular
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
+from spatialjax.cities.batches import describe_failures, solve_as_completed, solve_many, take
 from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve, solve_with
@@ -25,6 +26,7 @@ from spatialjax.cities.policies import FlatTax, PhasedOutPayment, ScaledPolicy, 
 from spatialjax.cities.policy_effect import PolicyEffect, policy_effect
 from spatialjax.cities.policy_search import optimise_policy
 from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
+from spatialjax.cities.scenarios import Scenarios
 from spatialjax.cities.spillovers import (
     IndustrySpillover,
     NoAmenitySpillover,
@@ -81,6 +83,7 @@ __all__ = [
     "Preferences",
     "Residuals",
     "ScaledPolicy",
+    "Scenarios",
     "SizeClassTransfers",
     "Stability",
     "State",
@@ -89,6 +92,7 @@ __all__ = [
     "build_accounts",
     "certify",
     "density",
+    "describe_failures",
     "errors",
     "estimation",
     "evaluate_at",
@@ -105,8 +109,11 @@ __all__ = [
     "policy_effect",
     "social_value_ratio",
     "solve",
+    "solve_as_completed",
+    "solve_many",
     "solve_with",
     "stability",
+    "take",
     "validate",
     "wedge",
 ]

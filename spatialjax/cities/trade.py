@@ -85,8 +85,13 @@ class Geography(eqx.Module):
 
     @classmethod
     def of(
-        cls, log_iceberg_cost: SectorCityOrigin, trade_elasticity: Float[Array, "*sector"], traded: tuple[int, ...]
+        cls,
+        log_iceberg_cost: "SectorCityOrigin | TradeCosts",
+        trade_elasticity: Float[Array, "*sector"],
+        traded: tuple[int, ...],
     ) -> "Geography":
+        if isinstance(log_iceberg_cost, TradeCosts):
+            return log_iceberg_cost.geography(trade_elasticity, traded)
         # Without the barrier XLA folds a constant economy's kernel at compile time, for seconds.
         log_iceberg_cost = jax.lax.optimization_barrier(log_iceberg_cost)
         elasticity = trade_elasticity if trade_elasticity.ndim == 0 else trade_elasticity[_index(traded)]
@@ -125,6 +130,14 @@ class Geography(eqx.Module):
         if isinstance(index, slice) and index.start == 0:
             return jnp.concatenate([traded, values[:, len(self.traded) :]], axis=1)
         return values.at[:, index].set(traded)
+
+
+class TradeCosts(eqx.Module):
+    """Trade costs that are not stored as an array (sector, city, origin), in the place of `log_iceberg_cost`."""
+
+    def geography(self, trade_elasticity: Float[Array, "*sector"], traded: tuple[int, ...]) -> Geography:
+        """The costs in the form that market clearing uses."""
+        raise NotImplementedError
 
 
 def trade(
