@@ -2,6 +2,8 @@
 
 from spatialjax import density, errors, estimation, granular
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
+from spatialjax.cities.batch_gradients import Gradients, gradient_many
+from spatialjax.cities.batch_optima import Optima, optimum_many
 from spatialjax.cities.batches import describe_failures, solve_as_completed, solve_many, take
 from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
@@ -56,6 +58,7 @@ __all__ = [
     "FixedEmployment",
     "FlatTax",
     "FreeMobility",
+    "Gradients",
     "IncomeRule",
     "IncomeState",
     "IncomeTestedTransfers",
@@ -75,6 +78,7 @@ __all__ = [
     "OccupationAmenitySpillover",
     "OccupationSpillover",
     "OccupationTransfers",
+    "Optima",
     "OptimalPolicy",
     "Optimum",
     "ParetoWeights",
@@ -99,6 +103,7 @@ __all__ = [
     "expenditure_share",
     "find_equilibria",
     "frontier_curvature",
+    "gradient_many",
     "granular",
     "invert",
     "land_dividend",
@@ -106,6 +111,7 @@ __all__ = [
     "net_transfer",
     "optimise_policy",
     "optimum",
+    "optimum_many",
     "policy_effect",
     "social_value_ratio",
     "solve",

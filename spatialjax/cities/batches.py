@@ -1,4 +1,8 @@
-"""Many scenarios at once: [`solve_many`][]."""
+"""Many scenarios at once: [`solve_many`][] and [`solve_as_completed`][].
+
+Scenarios share a pool of lanes (`numerics/lane_pool`): all lanes are evaluated together, so that the product with the
+kernel of trade is one of matrices, and a lane whose scenario has been solved is loaded with the next one.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +10,33 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
+from spatialjax.cities.checks import check_economy, check_start
 from spatialjax.cities.economy import Economy
-from spatialjax.cities.equilibrium import Equilibrium, _solve, describe_failure
+from spatialjax.cities.equilibrium import (
+    Equilibrium,
+    check_precision,
+    describe_failure,
+    equilibrium_at,
+    solve_unchecked,
+)
 from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.location import FreeMobility
+from spatialjax.cities.market_clearing import System, excess, localise, relaxation_of
 from spatialjax.cities.scenarios import Changes, Scenarios
 from spatialjax.cities.state import State
+from spatialjax.errors import ModelError
+from spatialjax.numerics.dependence import depends
+from spatialjax.numerics.implicit import local_newton
+from spatialjax.numerics.lane_pool import LANES_ON_CPU, Problems, gathered, lanes_that_fit, work_off
+from spatialjax.numerics.local_inverse import LocalInverse
+from spatialjax.numerics.packing import pack, unpack
+from spatialjax.numerics.root import Root, Status
+
+WORKSPACE = 12
+"""Arrays (city, occupation, sector) that an evaluation holds at once, at most."""
 
 
 def solve_many(
@@ -25,19 +49,34 @@ def solve_many(
     max_evaluations: int = 2000,
     max_memory: float | None = None,
 ) -> Equilibrium:
-    """Equilibria of many scenarios (provisional)."""
-    found = dict(
-        solve_as_completed(
-            economy,
-            changes,
-            income=income,
-            initial=initial,
-            tolerance=tolerance,
-            max_evaluations=max_evaluations,
-            max_memory=max_memory,
-        )
-    )
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(found[i] for i in range(len(found))))
+    """Solve for the equilibria of many scenarios at once.
+
+    Each is an equilibrium as [`solve`][] finds it. Inside `jax.jit` and `jax.grad` scenarios are solved in vectorised
+    blocks, and derivatives flow to `changes` as well as to the economy.
+
+    **Arguments:**
+
+    - `changes`: what differs between scenarios. Either a dictionary from the names of leaves to arrays with a leading
+      scenario axis, `{"spillover.size": (scenario, occupation)}`, names of leaves of the income rule beginning with
+      `income.`; or the economy, or a pair of economy and income rule, with such arrays where something changes and
+      `None` elsewhere. Values replace the economy's.
+    - `income`, `tolerance`, `max_evaluations`: as in [`solve`][].
+    - `initial`: where to start; one state or equilibrium for all scenarios, or one with a leading scenario axis. By
+      default the economy's `reference`.
+    - `max_memory`: GiB that the scenarios in work may take together, besides what they share and the results. By
+      default sixteen scenarios are in work on a CPU, and on an accelerator those that fill half of its memory.
+
+    **Returns:** an [`Equilibrium`][] whose arrays have a leading scenario axis. Nothing is raised where a scenario has
+    no equilibrium: `converged` says where there is one, and [`describe_failures`][] why there is none.
+
+    **Raises:** `ModelError` for changes that are none, an economy that is none, or memory that does not suffice for
+    one scenario; `PrecisionError` in single precision.
+    """
+    scenarios = Scenarios.of(economy, changes, income)
+    starts = checked_starts(scenarios, initial, tolerance)
+    if _is_traced((scenarios, starts)):
+        return _solve_traced(scenarios, starts, tolerance, max_evaluations)
+    return gathered(_pool(scenarios, starts, tolerance, max_evaluations, max_memory), scenarios.count)
 
 
 def solve_as_completed(
@@ -50,27 +89,164 @@ def solve_as_completed(
     max_evaluations: int = 2000,
     max_memory: float | None = None,
 ) -> Iterator[tuple[int, Equilibrium]]:
-    """Scenario and equilibrium, as each is found (provisional)."""
+    """[`solve_many`][] with results as they are found: scenario and equilibrium, in the order of completion."""
     scenarios = Scenarios.of(economy, changes, income)
-    start = economy.reference if initial is None else initial
-    start = start.state() if isinstance(start, Equilibrium) else start
-    for index in range(scenarios.count):
-        one, rule = scenarios.one(index)
-        yield (
-            index,
-            _solve(one, rule, FreeMobility(), start, jnp.asarray(tolerance), jnp.asarray(max_evaluations)),
-        )
+    starts = checked_starts(scenarios, initial, tolerance)
+    return _one_by_one(_pool(scenarios, starts, tolerance, max_evaluations, max_memory))
 
 
-def take(batch: Any, index: int) -> Any:
+def take(batch: Any, scenario: int) -> Any:
     """One scenario of a batch of results."""
-    return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, batch)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[scenario]), batch)
 
 
 def describe_failures(economy: Economy, batch: Equilibrium) -> dict[int, str]:
-    """Why scenarios have no equilibrium, by scenario."""
-    return {
-        index: describe_failure(take(batch, index), economy)
-        for index, found in enumerate(batch.converged.tolist())
-        if not found
-    }
+    """Why scenarios of a batch have no equilibrium, by scenario: the reason, the worst market and its city."""
+    failed = np.flatnonzero(~np.asarray(batch.converged)).tolist()
+    return {scenario: describe_failure(take(batch, scenario), economy) for scenario in failed}
+
+
+def checked_starts(scenarios: Scenarios, initial, tolerance: float) -> State:
+    """The starts of scenarios, with a scenario axis of length one where all start alike.
+
+    **Raises:** the errors of [`solve_many`][] about the economy, its precision and the starts.
+    """
+    economy, income = scenarios.one(0)
+    check_economy(economy)
+    check_precision(economy, income, tolerance)
+    start = economy.reference if initial is None else initial
+    start = _states(start) if isinstance(start, Equilibrium) else start
+    if not isinstance(start, State) or start.log_rent.ndim == 1:
+        check_start(start, economy)
+        return jax.tree.map(lambda x: jnp.asarray(x)[None], start)
+    if start.log_rent.shape[0] != scenarios.count:
+        raise ModelError(f"initial has {start.log_rent.shape[0]} starts, but changes have {scenarios.count} scenarios")
+    check_start(take(start, 0), economy)
+    return start
+
+
+def _states(equilibria: Equilibrium) -> State:
+    return equilibria.state()
+
+
+class CityProblems(Problems):
+    """The equilibria of scenarios as problems for a pool of lanes.
+
+    `fixed` are the leaves of a scenario's system that no scenario changes; `varies` marks the others. `start` is a
+    state of the structure of all.
+    """
+
+    scenarios: Scenarios
+    starts: State
+    start: State
+    fixed: Any
+    varies: Any
+    inverse: LocalInverse
+    relaxation: Float[Array, "place variable"]
+    count: int = eqx.field(static=True)
+    workspace: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, scenarios: Scenarios, starts: State) -> "CityProblems":
+        """The problems of these scenarios, from starts with a scenario axis, of length one where they are alike."""
+        changed, start = (jax.tree.map(lambda x: x.mean(0), tree) for tree in (scenarios.changed, starts))
+        varies = depends(lambda changed: system_of(scenarios, changed), changed)
+        fixed, inverse = _shared(scenarios, changed, start, varies)
+        sizes = (*start.log_employment.shape, start.log_price.shape[1])
+        return cls(
+            scenarios=scenarios,
+            starts=starts,
+            start=start,
+            fixed=fixed,
+            varies=varies,
+            inverse=inverse,
+            relaxation=relaxation_of(start),
+            count=scenarios.count,
+            workspace=WORKSPACE * int(np.prod(sizes)) * start.log_rent.dtype.itemsize,
+        )
+
+    def load(self, indices):
+        """The starts of these scenarios and what their systems do not share."""
+        changed = jax.tree.map(lambda x: x[indices], self.scenarios.changed)
+        own = jax.vmap(lambda changed: eqx.filter(system_of(self.scenarios, changed), self.varies))(changed)
+        states = jax.vmap(pack)(self.starts)
+        alike = states.shape[0] == 1
+        return (jnp.broadcast_to(states, (indices.size, *states.shape[1:])) if alike else states[indices]), own
+
+    def residual(self, own):
+        """Log excess demand of all lanes."""
+        return lambda states: jax.vmap(lambda packed, own: pack(excess(*self._at(packed, own))))(states, own)
+
+    def result(self, lanes, own):
+        """The equilibria at the states of lanes."""
+
+        def equilibrium(packed, own, evaluations):
+            state, system = self._at(packed, own)
+            root = Root(state, excess(state, system), evaluations, Status.converged)
+            return equilibrium_at(root, system, jnp.zeros(()))
+
+        return jax.vmap(equilibrium)(lanes.state, own, lanes.evaluations)
+
+    def alone(self, index, tolerance, max_evaluations):
+        """The equilibrium of one scenario, as [`solve`][] finds it or not."""
+        start = take(self.starts, index if self.starts.log_rent.shape[0] > 1 else 0)
+        return solve_unchecked(*self.scenarios.one(index), FreeMobility(), start, tolerance, max_evaluations)
+
+    def _at(self, packed, own) -> tuple[State, System]:
+        return unpack(packed, self.start), self.system(own)
+
+    def system(self, own) -> System:
+        """The system of a lane, from what it has of its own."""
+        return eqx.combine(own, self.fixed)
+
+
+def system_of(scenarios: Scenarios, changed: Any) -> System:
+    """The system of a scenario with these changes, which have no scenario axis."""
+    economy, income = scenarios.combined(changed)
+    return System.of(economy, income, FreeMobility())
+
+
+@eqx.filter_jit
+def _shared(scenarios: Scenarios, changed, start: State, varies) -> tuple[Any, LocalInverse]:
+    """What lanes share, and the local inverse at the mean of their changes and starts."""
+    system = system_of(scenarios, changed)
+    inverse = local_newton(pack(start), system, start, excess, localise)
+    return eqx.filter(system, varies, inverse=True), inverse.astype(jnp.float32)
+
+
+def _pool(scenarios: Scenarios, starts: State, tolerance, max_evaluations, max_memory):
+    problems = CityProblems.of(scenarios, starts)
+    return work_off(problems, lanes_within(problems, max_memory), tolerance, max_evaluations)
+
+
+def lanes_within(problems: Problems, max_memory: float | None) -> int:
+    """How many scenarios are in work at once; `ModelError` where memory does not suffice for one."""
+    lanes, one = lanes_that_fit(problems, max_memory)
+    if lanes == 0:
+        raise ModelError(
+            f"max_memory: one scenario needs {one:.2g} GiB, found {max_memory:g}: allow more, or leave it out"
+        )
+    return lanes
+
+
+def _one_by_one(results) -> Iterator[tuple[int, Equilibrium]]:
+    for indices, found in results:
+        for position, index in enumerate(indices.tolist()):
+            yield index, take(found, position)
+
+
+def _is_traced(tree: Any) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def _solve_traced(scenarios: Scenarios, starts: State, tolerance, max_evaluations) -> Equilibrium:
+    """Scenarios inside a JAX transformation, in vectorised blocks."""
+    limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    own_starts = None if starts.log_rent.shape[0] == 1 else starts
+
+    def one(scenario):
+        changed, start = scenario
+        start = take(starts, 0) if start is None else start
+        return solve_unchecked(*scenarios.combined(changed), FreeMobility(), start, *limits)
+
+    return jax.lax.map(one, (scenarios.changed, own_starts), batch_size=min(LANES_ON_CPU, scenarios.count))

@@ -187,19 +187,21 @@ def solve_with(
 ) -> Equilibrium:
     """[`solve`][] under any closure of location choice."""
     check_economy(economy)
-    _check_precision(economy, income, tolerance)
+    check_precision(economy, income, tolerance)
     start = economy.reference if initial is None else initial
     start = start.state() if isinstance(start, Equilibrium) else start
     check_start(start, economy)
-    equilibrium = _solve(economy, income, mobility, start, jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    limits = jnp.asarray(tolerance), jnp.asarray(max_evaluations)
+    equilibrium = solve_unchecked(economy, income, mobility, start, *limits)
     return _raise_unless_converged(equilibrium, economy) if throw else equilibrium
 
 
 @eqx.filter_jit
-def _solve(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
+def solve_unchecked(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
+    """[`solve_with`][] without checks and without raising."""
     system = System.of(economy, income, mobility)
     root = find_equilibrium(system, start, tolerance=tolerance, max_evaluations=max_evaluations)
-    return _equilibrium(root, system, jnp.maximum(tolerance, BUDGET_TOLERANCE))
+    return equilibrium_at(root, system, tolerance)
 
 
 @eqx.filter_jit
@@ -209,7 +211,8 @@ def evaluate_at(economy: Economy, state: State, income: IncomeRule | None = None
     return _residuals(excess(state, system), clear_markets(state, system))
 
 
-def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equilibrium:
+def equilibrium_at(root: Root, system: System, tolerance: Scalar) -> Equilibrium:
+    """The equilibrium, or what was found in its place, at a root of a system."""
     economy, state = system.economy, root.state
     markets = clear_markets(state, system)
     lives = economy.amenity > 0
@@ -217,6 +220,7 @@ def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equili
     consumption = income / by_occupation(markets.price_index)
     residuals = _residuals(root.residual, markets)
     operating = system.technology.operating
+    budget_holds = residuals.budget < jnp.maximum(tolerance, BUDGET_TOLERANCE)
     return Equilibrium(
         wage=jnp.where(lives, markets.wage, 0.0),
         employment=markets.employment,
@@ -234,7 +238,7 @@ def _equilibrium(root: Root, system: System, budget_tolerance: Scalar) -> Equili
         welfare=economy.preferences.welfare(markets.attraction, economy.location_elasticity),
         residuals=residuals,
         evaluations=root.evaluations,
-        status=_status(root.status, residuals.budget < budget_tolerance, jnp.all((income > 0) | ~lives)),
+        status=_status(root.status, budget_holds, jnp.all((income > 0) | ~lives)),
     )
 
 
@@ -325,7 +329,8 @@ def _raise_unless_converged(equilibrium: Equilibrium, economy: Economy) -> Equil
     return equilibrium
 
 
-def _check_precision(economy: Economy, income: IncomeRule, tolerance: float) -> None:
+def check_precision(economy: Economy, income: IncomeRule, tolerance: float) -> None:
+    """Refuse single precision for a tolerance that it cannot reach, naming the leaf."""
     if not isinstance(tolerance, jax.core.Tracer) and tolerance >= SINGLE_PRECISION_TOLERANCE:
         return
     leaves = jax.tree_util.tree_leaves_with_path({"economy": economy, "income": income})

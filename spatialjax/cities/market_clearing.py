@@ -6,6 +6,7 @@ Income rules, closures of location and the kernel of trade are arguments of this
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from spatialjax.cities.consumption import by_occupation, final_demand, is_consumed, log_price_index
 from spatialjax.cities.economy import Economy
@@ -16,6 +17,7 @@ from spatialjax.cities.location import Mobility
 from spatialjax.cities.preferences import log_attraction
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, local_geography, trade
+from spatialjax.numerics.packing import pack
 from spatialjax.numerics.root import Root, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, PriceIndex
@@ -154,6 +156,11 @@ def excess(state: State, system: System) -> State:
 
 RELAXATION = {"log_wage": 0.3, "log_employment": 0.3, "log_rent": 0.3, "log_price": 1.0, "log_expenditure": 1.0}
 """Damped sweeps: wages and workers move part of the way, as do rents; prices and spending move all of it."""
+
+
+def relaxation_of(start: State) -> Float[Array, "city variable"]:
+    """`RELAXATION` by variable of a packed state."""
+    return pack(State(**{name: jnp.full_like(getattr(start, name), part) for name, part in RELAXATION.items()}))
 
 
 def find_equilibrium(system: System, start: State, *, tolerance, max_evaluations) -> Root:

@@ -114,7 +114,7 @@ def _optimum(
         base_transfer=_base_transfer(economy, policy, allocation),
         objective=policy.objective,
         path=path,
-        outcome=outcome or _judge(economy, allocation, description["certificate"], path),
+        outcome=outcome or judged(economy, allocation, description["certificate"], path),
     )
 
 
@@ -123,7 +123,8 @@ def _base_transfer(economy: Economy, policy: OptimalPolicy, allocation: Equilibr
     return policy.schedule(income_state(economy, allocation), economy).base_transfer
 
 
-def _judge(economy: Economy, allocation: Equilibrium, certificate: Certificate | None, path: Path | None) -> str:
+def judged(economy: Economy, allocation: Equilibrium, certificate: Certificate | None, path: Path | None) -> str:
+    """What an allocation is, in words, given its certificate and the path to it."""
     if path is not None and not path.complete:
         return (
             "the path folds: the allocation that it follows, from the equilibrium or from the optimum with equal "

@@ -1,12 +1,11 @@
 """Scenarios: one economy, and what each of many scenarios changes in it or in its income rule."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from spatialjax.cities.economy import Economy
@@ -64,39 +63,48 @@ def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
 
 
-def _from_names(base: tuple[Economy, IncomeRule], changes: Mapping[str, Any]) -> Any:
-    known = leaf_names(*base)
-    for name in changes:
+def with_leaves(economy: Economy, income: IncomeRule, values: Mapping[str, Any]) -> tuple[Economy, IncomeRule]:
+    """The economy and its income rule with these values in the place of leaves, by name."""
+    return eqx.combine(_at_names((economy, income), values), (economy, income))
+
+
+def check_names(argument: str, names: Iterable[str], economy: Economy, income: IncomeRule) -> None:
+    """Refuse names that no leaf has."""
+    known = leaf_names(economy, income)
+    for name in names:
         if name not in known:
-            raise ModelError(f"changes: there is no {name!r} in the economy or its income rule; {_listed(known)}")
+            raise ModelError(
+                f"{argument}: there is no {name!r} in the economy or its income rule; there are {', '.join(known)}"
+            )
 
-    def changed(path: tuple, leaf: Any) -> Any:
+
+def _at_names(base: tuple[Economy, IncomeRule], values: Mapping[str, Any]) -> Any:
+    """The values at the leaves that they name, and None elsewhere."""
+
+    def value(path: tuple, leaf: Any) -> Any:
         part, name = path[0].idx, jax.tree_util.keystr(path[1:], simple=True, separator=".")
-        value = changes.get(f"income.{name}" if part else name)
-        return None if value is None else jnp.asarray(value, dtype=leaf.dtype)
+        return values.get(f"income.{name}" if part else name)
 
-    return jax.tree_util.tree_map_with_path(changed, base)
+    return jax.tree_util.tree_map_with_path(value, base)
 
 
-def _listed(known: Mapping[str, Any]) -> str:
-    return f"scenarios can change {', '.join(known)}"
+def _from_names(base: tuple[Economy, IncomeRule], changes: Mapping[str, Any]) -> Any:
+    check_names("changes", changes, *base)
+    known = leaf_names(*base)
+    return _at_names(base, {name: jnp.asarray(value, known[name].dtype) for name, value in changes.items()})
 
 
 def _from_tree(base: tuple[Economy, IncomeRule], changes: Any) -> Any:
     """Changes given as an economy, or a pair of an economy and an income rule, with None where nothing changes."""
-    economy, income = base
-    unchanged = jax.tree.map(lambda _: None, income)
+    unchanged = jax.tree.map(lambda _: None, base[1])
     pair = changes if isinstance(changes, tuple) else (changes, unchanged)
-    wanted = jax.tree.structure((economy, income))
-    try:
-        if jax.tree.structure(pair, is_leaf=_absent) != jax.tree.structure(base, is_leaf=_absent):
-            raise ValueError
-    except ValueError:
+    found, wanted = (str(jax.tree.structure(tree, is_leaf=_absent)) for tree in (pair, base))
+    if found != wanted:
         raise ModelError(
             "changes must be a dictionary from names of leaves to arrays with a leading scenario axis, such as "
             '{"spillover.size": ...}, or the economy with such arrays where something changes and None elsewhere; '
-            f"found {type(changes).__name__} of another structure than {wanted.num_leaves} leaves"
-        ) from None
+            f"found {type(changes).__name__} of another structure"
+        )
     return jax.tree.map(lambda new, old: None if new is None else jnp.asarray(new), pair, base, is_leaf=_absent)
 
 
@@ -119,8 +127,3 @@ def _checked_count(base: Any, changed: Any) -> int:
     if count == 0:
         raise ModelError("changes: there are no scenarios: the scenario axis has length 0")
     return count
-
-
-def number_of_bytes(tree: Any) -> int:
-    """Bytes of the arrays of a pytree, or of arrays of their shapes."""
-    return sum(int(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree) if hasattr(x, "dtype"))

@@ -1,0 +1,136 @@
+"""A pool of lanes that works off any number of similar root-finding problems."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from spatialjax.numerics.local_inverse import LocalInverse
+from spatialjax.numerics.many_roots import Lanes, States, advance, empty_lanes, loaded
+
+LANES_ON_CPU = 16
+"""Lanes whose work stays in a processor's cache."""
+LANES_ON_ACCELERATOR = 4096
+MEMORY_SHARE = 0.5
+"""Part of an accelerator's memory that lanes may fill unless told otherwise."""
+GIB = 2**30
+
+Own = PyTree
+
+
+class Problems(eqx.Module):
+    """Many systems, numbered from 0 to `count` - 1; what a lane has of its own is a pytree, lane first.
+
+    - `inverse`: the local inverse that all share. `relaxation`: the part of a residual by which sweeps move variables.
+    - `workspace`: bytes that an evaluation of one system needs besides what a lane keeps.
+    """
+
+    count: eqx.AbstractVar[int]
+    inverse: eqx.AbstractVar[LocalInverse]
+    relaxation: eqx.AbstractVar[Float[Array, "place variable"]]
+    workspace: eqx.AbstractVar[int]
+
+    def load(self, indices: Int[Array, " lane"]) -> tuple[States, Own]:
+        """Where the searches for these systems start, and what lanes need of them."""
+        raise NotImplementedError
+
+    def residual(self, own: Own) -> Callable[[States], States]:
+        """The residuals of all lanes as a function of their states; what it computes once is computed here."""
+        raise NotImplementedError
+
+    def result(self, lanes: Lanes, own: Own) -> Any:
+        """What is wanted of each root, lane first; what it says of lanes that are still at work means nothing."""
+        raise NotImplementedError
+
+    def alone(self, index: int, tolerance: Float[Array, ""], max_evaluations: Int[Array, ""]) -> Any:
+        """What is wanted of a system that its lane gave up, without a lane axis."""
+        raise NotImplementedError
+
+
+def work_off(
+    problems: Problems, lanes: int, tolerance: float, max_evaluations: int
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Solve all systems in so many lanes, and yield which of them were solved and their results, as NumPy arrays.
+
+    A lane whose system is solved is loaded with the next one while the others go on.
+    """
+    limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    state, own = _empty(problems, lanes)
+    waiting, occupant = deque(range(problems.count)), np.full(lanes, -1)
+    while waiting or (occupant >= 0).any():
+        fresh = np.zeros(lanes, bool)
+        for lane in np.flatnonzero(occupant < 0)[: len(waiting)]:
+            occupant[lane], fresh[lane] = waiting.popleft(), True
+        if fresh.any():
+            state, own = _load(problems, state, own, jnp.asarray(fresh), jnp.asarray(np.maximum(occupant, 0)))
+        state = _advance((problems, own, limits), state)
+        finished = (occupant >= 0) & ~np.asarray(state.working)
+        converged = np.asarray(state.converged)
+        if found := np.flatnonzero(finished & converged).tolist():
+            results = jax.device_get(_results(problems, state, own))
+            yield occupant[found], jax.tree.map(lambda leaf: leaf[found], results)
+        for lane in np.flatnonzero(finished & ~converged):
+            result = jax.device_get(problems.alone(int(occupant[lane]), *limits))
+            yield occupant[lane : lane + 1], jax.tree.map(lambda leaf: np.asarray(leaf)[None], result)
+        occupant[finished] = -1
+
+
+def gathered(results: Iterator[tuple[np.ndarray, Any]], count: int) -> Any:
+    """The results of all systems in their order, as JAX arrays."""
+    arrays: list[np.ndarray] = []
+    structure = None
+    for indices, found in results:
+        leaves, structure = jax.tree.flatten(found)
+        if not arrays:
+            arrays = [np.zeros((count, *leaf.shape[1:]), leaf.dtype) for leaf in leaves]
+        for array, leaf in zip(arrays, leaves, strict=True):
+            array[indices] = leaf
+    assert structure is not None
+    return jax.tree.unflatten(structure, [jnp.asarray(array) for array in arrays])
+
+
+def lanes_that_fit(problems: Problems, max_memory: float | None) -> tuple[int, float]:
+    """How many lanes to use, given GiB that they may take together, and the GiB that one takes; 0 where none fits."""
+    one = problems.workspace + number_of_bytes(jax.eval_shape(lambda: _empty(problems, 1)))
+    device = jax.devices()[0]
+    most = LANES_ON_CPU if device.platform == "cpu" else LANES_ON_ACCELERATOR
+    if max_memory is not None:
+        most = int(max(max_memory, 0) * GIB // one)
+    elif device.platform != "cpu":
+        limit = (device.memory_stats() or {}).get("bytes_limit", 16 * GIB)
+        most = min(most, max(int(MEMORY_SHARE * limit // one), 1))
+    return min(most, LANES_ON_ACCELERATOR, problems.count), one / GIB
+
+
+def number_of_bytes(tree: Any) -> int:
+    """Bytes of the arrays of a pytree, or of arrays of their shapes."""
+    return sum(int(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree) if hasattr(x, "dtype"))
+
+
+@eqx.filter_jit
+def _empty(problems: Problems, lanes: int) -> tuple[Lanes, Own]:
+    states, own = problems.load(jnp.zeros(lanes, int))
+    return empty_lanes(states), own
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _load(problems: Problems, lanes: Lanes, own: Own, fresh: Bool[Array, " lane"], occupant: Int[Array, " lane"]):
+    states, new = problems.load(occupant)
+    kept = jax.tree.map(lambda n, o: jnp.where(fresh.reshape(-1, *(1,) * (n.ndim - 1)), n, o), new, own)
+    return loaded(lanes, fresh, states), kept
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _advance(shared: tuple, lanes: Lanes) -> Lanes:
+    problems, own, limits = shared
+    return advance(lanes, problems.residual(own), problems.inverse, problems.relaxation, *limits)
+
+
+@eqx.filter_jit
+def _results(problems: Problems, lanes: Lanes, own: Own) -> Any:
+    return problems.result(lanes, own)
