@@ -74,7 +74,14 @@ def gradient_many(
     problems = _AdjointProblems.of(scenarios, equilibria, outcome, tuple(parameters))
     pool = work_off(problems, lanes_within(problems, max_memory), TOLERANCE * SCALE, max_evaluations)
     value, gradient = gathered(pool, scenarios.count)
-    return Gradients(value, gradient, equilibria, equilibria.converged & jnp.isfinite(value))
+    exists = equilibria.converged & jnp.isfinite(value)
+    value, gradient = jax.tree.map(lambda x: jnp.where(_along(exists, x), x, jnp.nan), (value, gradient))
+    return Gradients(value, gradient, equilibria, exists)
+
+
+def _along(scenarios: Bool[Array, " scenario"], values) -> Bool[Array, "scenario ..."]:
+    """A mask of scenarios in the shape of values."""
+    return scenarios.reshape(-1, *(1,) * (values.ndim - 1))
 
 
 class _AdjointProblems(Problems):

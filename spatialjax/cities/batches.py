@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from spatialjax.cities.checks import check_economy, check_start
+from spatialjax.cities.checks import check_start
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import (
     Equilibrium,
@@ -25,6 +25,7 @@ from spatialjax.cities.equilibrium import (
 from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess, localise, relaxation_of
+from spatialjax.cities.scenario_checks import check_scenarios
 from spatialjax.cities.scenarios import Changes, Scenarios
 from spatialjax.cities.state import State
 from spatialjax.errors import ModelError
@@ -37,6 +38,8 @@ from spatialjax.numerics.root import Root, Status
 
 WORKSPACE = 12
 """Arrays (city, occupation, sector) that an evaluation holds at once, at most."""
+SAMPLE, SAMPLE_BYTES = 64, 2**28
+"""Scenarios, and bytes of one leaf of theirs, of which the typical scenario is the median."""
 
 
 def solve_many(
@@ -111,8 +114,9 @@ def checked_starts(scenarios: Scenarios, initial, tolerance: float) -> State:
 
     **Raises:** the errors of [`solve_many`][] about the economy, its precision and the starts.
     """
+    if not _is_traced(scenarios):
+        check_scenarios(scenarios)
     economy, income = scenarios.one(0)
-    check_economy(economy)
     check_precision(economy, income, tolerance)
     start = economy.reference if initial is None else initial
     start = _states(start) if isinstance(start, Equilibrium) else start
@@ -149,7 +153,7 @@ class CityProblems(Problems):
     @classmethod
     def of(cls, scenarios: Scenarios, starts: State) -> "CityProblems":
         """The problems of these scenarios, from starts with a scenario axis, of length one where they are alike."""
-        changed, start = (jax.tree.map(lambda x: x.mean(0), tree) for tree in (scenarios.changed, starts))
+        changed, start = jax.tree.map(_typical, (scenarios.changed, starts))
         varies = depends(lambda changed: system_of(scenarios, changed), changed)
         fixed, inverse = _shared(scenarios, changed, start, varies)
         sizes = (*start.log_employment.shape, start.log_price.shape[1])
@@ -200,6 +204,12 @@ class CityProblems(Problems):
         return eqx.combine(own, self.fixed)
 
 
+def _typical(values: Float[Array, "scenario ..."]) -> Float[Array, "..."]:
+    """The median of a sample of scenarios: one that is absurd does not move it."""
+    most = min(SAMPLE, max(1, SAMPLE_BYTES // max(values[0].nbytes, 1)))
+    return jnp.median(values[:: -(-values.shape[0] // most)], axis=0)
+
+
 def system_of(scenarios: Scenarios, changed: Any) -> System:
     """The system of a scenario with these changes, which have no scenario axis."""
     economy, income = scenarios.combined(changed)
@@ -208,7 +218,7 @@ def system_of(scenarios: Scenarios, changed: Any) -> System:
 
 @eqx.filter_jit
 def _shared(scenarios: Scenarios, changed, start: State, varies) -> tuple[Any, LocalInverse]:
-    """What lanes share, and the local inverse at the mean of their changes and starts."""
+    """What lanes share, and the local inverse of a typical scenario."""
     system = system_of(scenarios, changed)
     inverse = local_newton(pack(start), system, start, excess, localise)
     return eqx.filter(system, varies, inverse=True), inverse.astype(jnp.float32)

@@ -43,6 +43,11 @@ class Scenarios(eqx.Module):
         """The economy and income rule of one scenario."""
         return self.combined(jax.tree.map(lambda leaf: leaf[index], self.changed))
 
+    def changed_by_name(self) -> dict[str, Any]:
+        """The changed leaves by name, scenario first."""
+        economy, income = self.changed
+        return dict(_named_leaves(economy)) | {f"income.{name}": leaf for name, leaf in _named_leaves(income)}
+
     def combined(self, changed: Any) -> tuple[Economy, IncomeRule]:
         """The economy and income rule with these leaves, without a scenario axis, in place of the shared ones."""
         return eqx.combine(changed, self.shared)
