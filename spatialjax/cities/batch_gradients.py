@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from spatialjax.cities.batches import CityProblems, lanes_within, solve_many, take
+from spatialjax.cities.batches import CityProblems, in_lanes, solve_many, take
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, equilibrium_at, solve_unchecked
 from spatialjax.cities.income import IncomeRule, LaissezFaire
@@ -17,7 +17,8 @@ from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess
 from spatialjax.cities.scenarios import Changes, Scenarios, check_names, leaf_names, with_leaves
 from spatialjax.cities.state import State
-from spatialjax.numerics.lane_pool import Problems, gathered, work_off
+from spatialjax.devices import Devices
+from spatialjax.numerics.lane_pool import Problems, gathered
 from spatialjax.numerics.local_inverse import LocalInverse
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.root import Root, Status
@@ -53,6 +54,7 @@ def gradient_many(
     tolerance: float = 1e-10,
     max_evaluations: int = 2000,
     max_memory: float | None = None,
+    devices: Devices | None = None,
 ) -> Gradients:
     """The gradient of an outcome of equilibrium in each of many scenarios.
 
@@ -69,11 +71,10 @@ def gradient_many(
     """
     check_names("parameters", parameters, economy, income)
     scenarios = Scenarios.of(economy, changes, income)
-    options = {"tolerance": tolerance, "max_evaluations": max_evaluations, "max_memory": max_memory}
-    equilibria = solve_many(economy, changes, income=income, initial=initial, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"max_evaluations": max_evaluations, "max_memory": max_memory, "devices": devices}
+    equilibria = solve_many(economy, changes, income=income, initial=initial, tolerance=tolerance, **options)
     problems = _AdjointProblems.of(scenarios, equilibria, outcome, tuple(parameters))
-    pool = work_off(problems, lanes_within(problems, max_memory), TOLERANCE * SCALE, max_evaluations)
-    value, gradient = gathered(pool, scenarios.count)
+    value, gradient = gathered(in_lanes(problems, TOLERANCE * SCALE, **options), scenarios.count)
     exists = equilibria.converged & jnp.isfinite(value)
     value, gradient = jax.tree.map(lambda x: jnp.where(_along(exists, x), x, jnp.nan), (value, gradient))
     return Gradients(value, gradient, equilibria, exists)

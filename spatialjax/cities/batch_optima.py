@@ -22,6 +22,7 @@ from spatialjax.cities.policies import net_transfer
 from spatialjax.cities.policy_effect import refuse_tracers
 from spatialjax.cities.scenarios import Changes, Scenarios
 from spatialjax.cities.state import State
+from spatialjax.devices import Devices
 from spatialjax.typing import ByOccupation, CityOccupation
 
 ScenarioOccupation = Float[Array, "scenario occupation"]
@@ -61,6 +62,7 @@ def optimum_many(
     tolerance: float = 1e-11,
     max_evaluations: int = 2000,
     max_memory: float | None = None,
+    devices: Devices | None = None,
 ) -> Optima:
     """The planner's optimum in each of many scenarios (CH Proposition 1).
 
@@ -70,7 +72,8 @@ def optimum_many(
 
     **Arguments:**
 
-    - `changes`, `max_memory`: as in [`solve_many`][]. `objective`, `tolerance`, `max_evaluations`: as in [`optimum`][].
+    - `changes`, `max_memory`, `devices`: as in [`solve_many`][].
+    - `objective`, `tolerance`, `max_evaluations`: as in [`optimum`][].
     - `initial`: where searches for allocations start; by default the optimum of `economy`, which is found first.
     - `certificates`: compute a certificate for each scenario, one after another, which takes longer than all else.
 
@@ -80,7 +83,7 @@ def optimum_many(
     wanted = named_objective(objective, len(economy.labels.occupation))
     scenarios = Scenarios.of(economy, changes, LaissezFaire())
     limits: dict[str, Any] = {"tolerance": tolerance, "max_evaluations": max_evaluations}
-    reference = solve_many(economy, changes, max_memory=max_memory, **limits)
+    reference = solve_many(economy, changes, max_memory=max_memory, devices=devices, **limits)
     alone = partial(_alone, scenarios, reference, objective=wanted, limits=limits)
     if isinstance(wanted, ParetoWeights):
         return _together([alone(i) for i in range(scenarios.count)], reference)
@@ -93,6 +96,7 @@ def optimum_many(
         income=take(policies, 0),
         initial=initial.equilibrium if isinstance(initial, Optimum) else initial,
         max_memory=max_memory,
+        devices=devices,
         **limits,
     )
     found = [

@@ -28,13 +28,15 @@ from spatialjax.cities.market_clearing import System, excess, localise, relaxati
 from spatialjax.cities.scenario_checks import check_scenarios
 from spatialjax.cities.scenarios import Changes, Scenarios
 from spatialjax.cities.state import State
+from spatialjax.devices import Devices, mesh_over
 from spatialjax.errors import ModelError
+from spatialjax.numerics.anderson import Iterate
 from spatialjax.numerics.dependence import depends
 from spatialjax.numerics.implicit import local_newton
 from spatialjax.numerics.lane_pool import LANES_ON_CPU, Problems, gathered, lanes_that_fit, work_off
 from spatialjax.numerics.local_inverse import LocalInverse
 from spatialjax.numerics.packing import pack, unpack
-from spatialjax.numerics.root import Root, Status
+from spatialjax.numerics.root import MAX_SWEEPS, Root, Status, approached
 
 WORKSPACE = 12
 """Arrays (city, occupation, sector) that an evaluation holds at once, at most."""
@@ -51,6 +53,7 @@ def solve_many(
     tolerance: float = 1e-10,
     max_evaluations: int = 2000,
     max_memory: float | None = None,
+    devices: Devices | None = None,
 ) -> Equilibrium:
     """Solve for the equilibria of many scenarios at once.
 
@@ -68,6 +71,7 @@ def solve_many(
       default the economy's `reference`.
     - `max_memory`: GiB that the scenarios in work may take together, besides what they share and the results. By
       default sixteen scenarios are in work on a CPU, and on an accelerator those that fill half of its memory.
+    - `devices`: devices, or a mesh with an axis "scenario", over which scenarios are divided; by default one.
 
     **Returns:** an [`Equilibrium`][] whose arrays have a leading scenario axis. Nothing is raised where a scenario has
     no equilibrium: `converged` says where there is one, and [`describe_failures`][] why there is none.
@@ -79,7 +83,7 @@ def solve_many(
     starts = checked_starts(scenarios, initial, tolerance)
     if _is_traced((scenarios, starts)):
         return _solve_traced(scenarios, starts, tolerance, max_evaluations)
-    return gathered(_pool(scenarios, starts, tolerance, max_evaluations, max_memory), scenarios.count)
+    return gathered(_pool(scenarios, starts, tolerance, max_evaluations, max_memory, devices), scenarios.count)
 
 
 def solve_as_completed(
@@ -91,11 +95,12 @@ def solve_as_completed(
     tolerance: float = 1e-10,
     max_evaluations: int = 2000,
     max_memory: float | None = None,
+    devices: Devices | None = None,
 ) -> Iterator[tuple[int, Equilibrium]]:
     """[`solve_many`][] with results as they are found: scenario and equilibrium, in the order of completion."""
     scenarios = Scenarios.of(economy, changes, income)
     starts = checked_starts(scenarios, initial, tolerance)
-    return _one_by_one(_pool(scenarios, starts, tolerance, max_evaluations, max_memory))
+    return _one_by_one(_pool(scenarios, starts, tolerance, max_evaluations, max_memory, devices))
 
 
 def take(batch: Any, scenario: int) -> Any:
@@ -218,25 +223,31 @@ def system_of(scenarios: Scenarios, changed: Any) -> System:
 
 @eqx.filter_jit
 def _shared(scenarios: Scenarios, changed, start: State, varies) -> tuple[Any, LocalInverse]:
-    """What lanes share, and the local inverse of a typical scenario."""
+    """What lanes share, and the local inverse of a typical scenario, where damped sweeps give way to its steps."""
     system = system_of(scenarios, changed)
-    inverse = local_newton(pack(start), system, start, excess, localise)
+
+    def evaluate(packed):
+        return pack(excess(unpack(packed, start), system))
+
+    first = Iterate(pack(start), evaluate(pack(start)))
+    near = approached(evaluate, first, relaxation_of(start), MAX_SWEEPS + 1).best.state
+    inverse = local_newton(near, system, start, excess, localise)
     return eqx.filter(system, varies, inverse=True), inverse.astype(jnp.float32)
 
 
-def _pool(scenarios: Scenarios, starts: State, tolerance, max_evaluations, max_memory):
-    problems = CityProblems.of(scenarios, starts)
-    return work_off(problems, lanes_within(problems, max_memory), tolerance, max_evaluations)
+def _pool(scenarios: Scenarios, starts: State, tolerance, max_evaluations, max_memory, devices):
+    return in_lanes(CityProblems.of(scenarios, starts), tolerance, max_evaluations, max_memory, devices)
 
 
-def lanes_within(problems: Problems, max_memory: float | None) -> int:
-    """How many scenarios are in work at once; `ModelError` where memory does not suffice for one."""
-    lanes, one = lanes_that_fit(problems, max_memory)
+def in_lanes(problems: Problems, tolerance, max_evaluations, max_memory: float | None, devices: Devices | None):
+    """[`work_off`][] in as many lanes as memory allows; `ModelError` where it does not suffice for one."""
+    number = 1 if devices is None else mesh_over(devices, "scenario").size
+    lanes, one = lanes_that_fit(problems, max_memory, number)
     if lanes == 0:
         raise ModelError(
             f"max_memory: one scenario needs {one:.2g} GiB, found {max_memory:g}: allow more, or leave it out"
         )
-    return lanes
+    return work_off(problems, lanes, tolerance, max_evaluations, devices)
 
 
 def _one_by_one(results) -> Iterator[tuple[int, Equilibrium]]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from spatialjax.devices import Devices, over_devices
 from spatialjax.numerics.local_inverse import LocalInverse
 from spatialjax.numerics.many_roots import Lanes, States, advance, empty_lanes, loaded
 
@@ -53,13 +54,15 @@ class Problems(eqx.Module):
 
 
 def work_off(
-    problems: Problems, lanes: int, tolerance: float, max_evaluations: int
+    problems: Problems, lanes: int, tolerance: float, max_evaluations: int, devices: Devices | None = None
 ) -> Iterator[tuple[np.ndarray, Any]]:
     """Solve all systems in so many lanes, and yield which of them were solved and their results, as NumPy arrays.
 
-    A lane whose system is solved is loaded with the next one while the others go on.
+    A lane whose system is solved is loaded with the next one while the others go on. With `devices` lanes are divided
+    over them, and each goes on by itself.
     """
     limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    go_on = _advance if devices is None else over_devices(_advance_part, devices)
     state, own = _empty(problems, lanes)
     waiting, occupant = deque(range(problems.count)), np.full(lanes, -1)
     while waiting or (occupant >= 0).any():
@@ -68,7 +71,7 @@ def work_off(
             occupant[lane], fresh[lane] = waiting.popleft(), True
         if fresh.any():
             state, own = _load(problems, state, own, jnp.asarray(fresh), jnp.asarray(np.maximum(occupant, 0)))
-        state = _advance((problems, own, limits), state)
+        state = go_on((problems, limits), (own, state))
         finished = (occupant >= 0) & ~np.asarray(state.working)
         converged = np.asarray(state.converged)
         if found := np.flatnonzero(finished & converged).tolist():
@@ -94,17 +97,20 @@ def gathered(results: Iterator[tuple[np.ndarray, Any]], count: int) -> Any:
     return jax.tree.unflatten(structure, [jnp.asarray(array) for array in arrays])
 
 
-def lanes_that_fit(problems: Problems, max_memory: float | None) -> tuple[int, float]:
-    """How many lanes to use, given GiB that they may take together, and the GiB that one takes; 0 where none fits."""
+def lanes_that_fit(problems: Problems, max_memory: float | None, devices: int = 1) -> tuple[int, float]:
+    """How many lanes to use on so many devices, and the GiB that one takes.
+
+    `max_memory` are GiB that lanes may take together; 0 lanes where not one fits.
+    """
     one = problems.workspace + number_of_bytes(jax.eval_shape(lambda: _empty(problems, 1)))
     device = jax.devices()[0]
     most = LANES_ON_CPU if device.platform == "cpu" else LANES_ON_ACCELERATOR
     if max_memory is not None:
-        most = int(max(max_memory, 0) * GIB // one)
+        most = min(int(max(max_memory, 0) * GIB // (one * devices)), LANES_ON_ACCELERATOR)
     elif device.platform != "cpu":
         limit = (device.memory_stats() or {}).get("bytes_limit", 16 * GIB)
         most = min(most, max(int(MEMORY_SHARE * limit // one), 1))
-    return min(most, LANES_ON_ACCELERATOR, problems.count), one / GIB
+    return min(most * devices, problems.count), one / GIB
 
 
 def number_of_bytes(tree: Any) -> int:
@@ -125,10 +131,13 @@ def _load(problems: Problems, lanes: Lanes, own: Own, fresh: Bool[Array, " lane"
     return loaded(lanes, fresh, states), kept
 
 
-@eqx.filter_jit(donate="all-except-first")
-def _advance(shared: tuple, lanes: Lanes) -> Lanes:
-    problems, own, limits = shared
-    return advance(lanes, problems.residual(own), problems.inverse, problems.relaxation, *limits)
+def _advance_part(shared: tuple[Problems, tuple], lanes: tuple[Own, Lanes]) -> Lanes:
+    problems, limits = shared
+    own, state = lanes
+    return advance(state, problems.residual(own), problems.inverse, problems.relaxation, *limits)
+
+
+_advance = eqx.filter_jit(_advance_part)
 
 
 @eqx.filter_jit

@@ -153,7 +153,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
 
     state = pack(initial)
     first = Iterate(state, evaluate(state))
-    approach = _approach(evaluate, first, relaxation, max_evaluations)
+    approach = approached(evaluate, first, relaxation, max_evaluations)
     search = jax.lax.while_loop(
         search_on,
         run_round,
@@ -204,7 +204,9 @@ def _adapted(pace, move, last_move):
     return jnp.where(turned, SLOWER * pace, jnp.minimum(FASTER * pace, PACE))
 
 
-class _Approach(NamedTuple):
+class Approach(NamedTuple):
+    """Where damped sweeps led: the last iterate and the best one, with their largest residuals."""
+
     current: Iterate
     error: Float[Array, ""]
     best: Iterate
@@ -212,24 +214,24 @@ class _Approach(NamedTuple):
     sweeps: Int[Array, ""]
 
 
-def _approach(evaluate, first: Iterate, relaxation, max_evaluations) -> _Approach:
+def approached(evaluate, first: Iterate, relaxation, max_evaluations) -> Approach:
     """Damped sweeps until the residual is small enough for Newton steps, or grows."""
 
-    def far(approach: _Approach):
+    def far(approach: Approach):
         sweeping = (approach.sweeps < MAX_SWEEPS) & (1 + approach.sweeps < max_evaluations)
         return sweeping & (approach.error > APPROACHED) & (approach.error < 2 * approach.best_error)
 
-    def sweep(approach: _Approach) -> _Approach:
+    def sweep(approach: Approach) -> Approach:
         state = approach.current.state + relaxation * approach.current.residual
         current = Iterate(state, evaluate(state))
         error = largest(current.residual)
         improved = error < approach.best_error
         best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), current, approach.best)
         best_error = jnp.where(improved, error, approach.best_error)
-        return _Approach(current, error, best, best_error, approach.sweeps + 1)
+        return Approach(current, error, best, best_error, approach.sweeps + 1)
 
     error = largest(first.residual)
-    return jax.lax.while_loop(far, sweep, _Approach(first, error, first, error, jnp.zeros((), int)))
+    return jax.lax.while_loop(far, sweep, Approach(first, error, first, error, jnp.zeros((), int)))
 
 
 @_root.def_jvp
