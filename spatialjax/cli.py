@@ -1,4 +1,4 @@
-"""The command line: `spatialjax run`, `spatialjax validate`."""
+"""The command line: `spatialjax run`, `spatialjax sweep`, `spatialjax bench`, `spatialjax validate`."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.table import Table
 
 from spatialjax import __version__
-from spatialjax.errors import SpatialJAXError
+from spatialjax.errors import ConfigError, SpatialJAXError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Quantitative spatial equilibrium."
@@ -62,13 +62,12 @@ def _readable_errors() -> Iterator[None]:
     except SpatialJAXError as error:
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        errors.print(
+    except KeyboardInterrupt as interrupt:
+        kept = (
             "interrupted; files already written are whole, and a run of estimates goes on from its tables when it is "
-            "started again",
-            style="red",
-            soft_wrap=True,
+            "started again"
         )
+        errors.print(str(interrupt) or kept, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
 
 
@@ -83,7 +82,13 @@ def run(
     """Run a configuration: calibrate, solve, compare, and write tables, figures and NetCDF files."""
     with _readable_errors():
         _double_precision()
-        from spatialjax.workflow.config import DensityRunConfig, GranularRunConfig, SpilloverRunConfig, load_config
+        from spatialjax.workflow.config import (
+            DensityRunConfig,
+            GranularRunConfig,
+            SpilloverRunConfig,
+            SweepRunConfig,
+            load_config,
+        )
         from spatialjax.workflow.density_run import run_density
         from spatialjax.workflow.granular_run import run_granular
         from spatialjax.workflow.run import run as run_cities
@@ -100,10 +105,66 @@ def run(
             case SpilloverRunConfig():
                 estimated = run_spillovers(loaded, out, ConsoleReporter())
                 _show(estimated.figures, estimated.folder, estimated.files, digits=3)
+            case SweepRunConfig():
+                raise ConfigError(f"{config} describes a sweep: spatialjax sweep {config}")
             case _:
                 cities = run_cities(loaded, out, ConsoleReporter())
                 figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
                 _show(figures, cities.folder, cities.files)
+
+
+@app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="TOML configuration with a table sweep, as configs/sweep_*.toml")],
+    out: Annotated[Path | None, typer.Option(help="folder for results; by default the configuration's")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="override a value: --set sweep.draws=100")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="try scenarios that failed again, in steps where need be")
+    ] = False,
+    max_evaluations: Annotated[int | None, typer.Option(min=1, help="for those, instead of the solver's")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="remove the sweep in the folder and begin again")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the scenarios and stop")] = False,
+) -> None:
+    """Solve many scenarios of a configuration. Killed or interrupted, the same command goes on where it stopped.
+
+    Ends with status 0 if every scenario is solved, and with 3 if some failed.
+    """
+    with _readable_errors():
+        _double_precision()
+        from spatialjax.workflow.config import load_config
+        from spatialjax.workflow.sweep_progress import ConsoleSweep
+        from spatialjax.workflow.sweep_run import run_sweep
+        from spatialjax.workflow.sweep_summary import described_failures, parameters_frame, ranges, sweep_config
+
+        loaded = sweep_config(load_config(config, set_ or ()), config)
+        if dry_run:
+            frame, rest = parameters_frame(loaded)
+            console.print(_table(frame, 6), rest)
+            return
+        result = run_sweep(
+            loaded,
+            out,
+            ConsoleSweep(ConsoleReporter(), errors),
+            anew=anew,
+            retry_failed=retry_failed,
+            max_evaluations=max_evaluations,
+        )
+        _show(ranges(result), result.folder, result.files)
+        console.print(f"{result.standing.described()}, in {result.folder}/parts", markup=False, soft_wrap=True)
+        if result.failed:
+            errors.print(described_failures(result), style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(3)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def bench(context: typer.Context) -> None:
+    """Measure the library on this machine, and other programs beside it: `spatialjax bench --help`."""
+    with _readable_errors():
+        from spatialjax.bench import bench as run_benchmarks
+
+        raise typer.Exit(run_benchmarks(context.args))
 
 
 @app.command()

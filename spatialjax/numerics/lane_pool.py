@@ -110,7 +110,9 @@ def lanes_that_fit(problems: Problems, max_memory: float | None, devices: int = 
     elif device.platform != "cpu":
         limit = (device.memory_stats() or {}).get("bytes_limit", 16 * GIB)
         most = min(most, max(int(MEMORY_SHARE * limit // one), 1))
-    return min(most * devices, problems.count), one / GIB
+    # Few numbers of lanes are few programs to compile: idle lanes cost less.
+    enough = 1 << (problems.count - 1).bit_length()
+    return min(most * devices, enough), one / GIB
 
 
 def number_of_bytes(tree: Any) -> int:

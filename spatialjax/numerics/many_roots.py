@@ -97,12 +97,12 @@ def empty_lanes(states: States) -> Lanes:
 
 def loaded(lanes: Lanes, fresh: Bool[Array, " lane"], states: States) -> Lanes:
     """Lanes of which the `fresh` ones start new searches, from these states."""
-    new = empty_lanes(states)._replace(sweeping=fresh, working=fresh)
-    chosen = [
-        old if name in GO_ON else jax.tree.map(lambda n, o: _where(fresh, n, o), getattr(new, name), old)
-        for name, old in zip(Lanes._fields, lanes, strict=True)
-    ]
-    return Lanes(*chosen)
+    new = empty_lanes(states)._replace(sweeping=fresh, working=fresh)._asdict()
+    chosen = {
+        name: old if name in GO_ON else jax.tree.map(lambda n, o: _where(fresh, n, o), new[name], old)
+        for name, old in lanes._asdict().items()
+    }
+    return lanes._replace(**chosen)
 
 
 GO_ON = ("history", "ticks")

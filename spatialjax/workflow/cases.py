@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from spatialjax.cities.cost_forms import times_between_cities
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.inversion import invert
@@ -64,9 +64,7 @@ def counterfactual_economy(
     if section.input_links == "homogeneous":
         economy = homogeneous_links(economy, equilibrium)
     if section.trade_cost_factor != 1.0:
-        between = ~jnp.eye(economy.log_iceberg_cost.shape[1], dtype=bool)
-        cost = economy.log_iceberg_cost + jnp.where(between, jnp.log(section.trade_cost_factor), 0.0)
-        economy = eqx.tree_at(lambda e: e.log_iceberg_cost, economy, cost)
+        economy = times_between_cities(economy, section.trade_cost_factor)
     return without_trade_costs(economy) if section.trade_costs == "none" else economy
 
 

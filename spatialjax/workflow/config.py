@@ -14,8 +14,17 @@ from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.schema import RunConfig
 from spatialjax.workflow.spillover_schema import SpilloverRunConfig
+from spatialjax.workflow.sweep_schema import SweepRunConfig
 
-__all__ = ["AnyRunConfig", "DensityRunConfig", "GranularRunConfig", "RunConfig", "SpilloverRunConfig", "load_config"]
+__all__ = [
+    "AnyRunConfig",
+    "DensityRunConfig",
+    "GranularRunConfig",
+    "RunConfig",
+    "SpilloverRunConfig",
+    "SweepRunConfig",
+    "load_config",
+]
 
 AnyRunConfig = RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig
 
@@ -31,8 +40,8 @@ SCHEMAS: dict[Any, type[AnyRunConfig]] = {
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyRunConfig:
     """Read a configuration, apply overrides of the form "section.key=value", and validate it.
 
-    Its key `economy`, "cities" unless given, says which system it runs. `extends = "other.toml"` lays a file's tables
-    over those of another, by a path relative to it.
+    Its key `economy`, "cities" unless given, says which system it runs; a table `[sweep]` makes it a sweep over runs
+    of that economy. `extends = "other.toml"` lays a file's tables over those of another, by a path relative to it.
     Values are read as TOML and, where they are not TOML, as text. Raises `ConfigError` naming the file,
     the key, what was found and what is wanted.
     """
@@ -41,10 +50,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyRunConfig
     for override in sorted(overrides, key=_sets_no_kind):  # another kind has other keys: it comes first
         _apply(tree, override)
     schema = _schema(path, tree.get("economy", "cities"))
+    if schema is RunConfig and "sweep" in tree:
+        schema = SweepRunConfig
     try:
         config = schema.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in _explain(error, schema))) from error
+        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, schema))) from error
     model = getattr(config, "model", None)
     if model is not None and model.occupation_substitution == 1:
         raise ConfigError(f"{path}: model.occupation_substitution: must not be 1; use 1.0001, say")
@@ -118,14 +129,15 @@ def _sets_no_kind(override: str) -> bool:
     return not override.partition("=")[0].strip().endswith(".kind")
 
 
-def _explain(error: ValidationError, schema: type) -> list[str]:
+def explain(error: ValidationError, schema: type) -> list[str]:
+    """What is wrong with a configuration, a line for each key."""
     lines = []
     problems = error.errors()
     inner = {problem["loc"][:-1] for problem in problems}
     for problem in problems:
         location = _without_tags(problem["loc"])
         if problem["type"] != "too_short" or problem["loc"] not in inner:  # else its values are what is wrong
-            lines.append(f"{'.'.join(location)}: {_described(problem, location, schema)}")
+            lines.append(": ".join(filter(None, (".".join(location), _described(problem, location, schema)))))
     return lines
 
 

@@ -1,0 +1,143 @@
+"""The folder of a sweep, which one process at a time writes to, and in which files are whole and on the disk.
+
+A sweep writes parts: NetCDF files, each with one scenario or several, that are never changed once they are there. A
+scenario that was tried again is in a later part too, and that one holds.
+"""
+
+import fcntl
+import os
+import socket
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import tomli_w
+
+from spatialjax.errors import OutputError
+from spatialjax.workflow.output import prepare_folder, replaced
+from spatialjax.workflow.sweep_identity import differences
+
+MARKER = "sweep.toml"
+"""What the results in the folder depend on."""
+LOCK = ".sweep.lock"
+PARTS = "parts"
+TABLE = "scenarios.csv"
+COMBINED = "sweep.nc"
+RECORD = "run.json"
+CONFIG = "config.toml"
+
+
+class SweepFolder:
+    """The results of one sweep, to be used as a context: it is left to others at the end, however that comes.
+
+    **Raises:** `OutputError` for a folder that cannot be written to, or that another process writes a sweep to.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.path = prepare_folder(folder)
+        self._lock: int | None = None
+
+    def __enter__(self) -> "SweepFolder":
+        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._lock, 200).decode(errors="replace").strip()
+            os.close(self._lock)
+            raise OutputError(
+                f"another sweep is being written to {self.path} ({holder or 'by a process that has just begun'}): wait "
+                "until it has ended, or choose another folder with --out"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._lock is not None
+        os.close(self._lock)
+
+    @property
+    def parts(self) -> list[Path]:
+        """The parts, from the first that was written to the last."""
+        return sorted((self.path / PARTS).glob("part-*.nc"))
+
+    def check(self, wanted: Mapping[str, Any], *, anew: bool) -> None:
+        """Refuse what is not this sweep's.
+
+        **Raises:** `OutputError` for results of another sweep, unless it is to begin anew, and for a folder with
+        results of anything else.
+        """
+        marker = self.path / MARKER
+        if not marker.exists():
+            found = [name for name in (PARTS, TABLE, COMBINED, RECORD, CONFIG) if (self.path / name).exists()]
+            if found:
+                raise OutputError(
+                    f"{self.path} has {', '.join(found)}, which no sweep wrote: choose another folder with --out"
+                )
+            return
+        others = differences(tomllib.loads(marker.read_text()), wanted)
+        if others and not anew:
+            listed = "\n".join(f"  - {line}" for line in others[:10])
+            more = f"\n  - and {len(others) - 10} more" if len(others) > 10 else ""
+            raise OutputError(
+                f"{self.path} has the results of another sweep, with which these cannot be mixed:\n{listed}{more}\n"
+                "Choose another folder with --out, or remove those results and begin anew with --anew"
+            )
+
+    def begin(self, wanted: Mapping[str, Any], *, anew: bool) -> None:
+        """Make the folder that of this sweep; `anew` removes what another one, or an earlier one, wrote."""
+        if anew:
+            # The parts first and the marker last: a folder in which this was interrupted is still a sweep's.
+            for path in (*self.parts, *(self.path / name for name in (COMBINED, TABLE, RECORD))):
+                path.unlink(missing_ok=True)
+        for folder in (self.path, self.path / PARTS):
+            for leftover in (*folder.glob(".*.nc"), *folder.glob(".*.csv"), *folder.glob(".*.toml")):
+                leftover.unlink(missing_ok=True)
+        write_durably(self.path / MARKER, lambda path: path.write_text(tomli_w.dumps(dict(wanted))))
+        (self.path / PARTS).mkdir(exist_ok=True)
+        _to_disk(self.path)
+
+    def next_part(self) -> Path:
+        """The path of the part that is written next."""
+        number = max((int(path.stem.partition("-")[2]) for path in self.parts), default=0) + 1
+        return self.path / PARTS / f"part-{number:06d}.nc"
+
+
+def write_durably(path: Path, writer: Callable[[Path], Any]) -> Path:
+    """Write a file whole or not at all; it is on the disk once this has returned.
+
+    **Raises:** `OutputError` for a disk that is full or that cannot be written to.
+    """
+    try:
+        with replaced(path) as temporary:
+            writer(temporary)
+            _to_disk(temporary)
+        _to_disk(path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}{_room(path)}") from error
+    except RuntimeError as error:
+        raise OutputError(
+            f"cannot write {path}: {error}; the NetCDF library says no more, and says this where a disk or a quota is "
+            f"full{_room(path)}"
+        ) from error
+    return path
+
+
+def _room(path: Path) -> str:
+    """How much room a disk has, where that is little."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    free = disk.f_bavail * disk.f_frsize
+    return f" ({free / 2**20:.1f} MiB are free there)" if free < 2**30 else ""
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,48 @@
+"""What the results of a sweep depend on, and how two sweeps differ."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spatialjax.workflow.output import environment
+from spatialjax.workflow.sweep_schema import SweepRunConfig
+
+COMPUTING = ("spatialjax", "jax", "jaxlib", "equinox", "numpy", "scipy")
+"""Packages whose versions results depend on."""
+WITHOUT_EFFECT = ("max_memory", "combined", "draws")
+"""Keys of [sweep] that change no result: a draw is the same among however many."""
+
+
+def identity(config: SweepRunConfig) -> dict[str, Any]:
+    """What the result of a scenario depends on: keys, what is in the files that they name, and versions."""
+    keys = config.model_dump(mode="json", exclude_none=True, exclude={"output", "stability", "variant"})
+    keys["sweep"] = {key: value for key, value in keys["sweep"].items() if key not in WITHOUT_EFFECT}
+    named = (config.data.source, config.sweep.file)
+    files = {name: _digest(name) for name in named if name is not None and Path(name).is_file()}
+    versions = environment()["versions"]
+    return {**keys, "files": files, "versions": {name: versions[name] for name in COMPUTING if name in versions}}
+
+
+def _digest(name: str) -> str:
+    with open(name, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Keys in which two sweeps differ, with what is found in each."""
+    first, second = dict(_flat(there)), dict(_flat(here))
+    keys = dict.fromkeys((*first, *second))
+    return [
+        f"{key}: {first.get(key, 'not given')} there, {second.get(key, 'not given')} here"
+        for key in keys
+        if first.get(key) != second.get(key)
+    ]
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
