@@ -16,7 +16,7 @@ from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess, localise
 from spatialjax.cities.state import State
 from spatialjax.numerics.local_inverse import local_inverse
-from spatialjax.numerics.matrix_scaling import Scaling, scale_matrix
+from spatialjax.numerics.matrix_scaling import Scaling, scale_kernel
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.typing import Scalar
 
@@ -84,13 +84,13 @@ def local_inverse_at(system: System, state: State) -> Array:
 
 
 def unit_cost_step(data: xr.Dataset, economy: Economy) -> Callable[[], Scaling]:
-    """The step of inversion that finds unit costs: matrix scaling, sector by sector."""
+    """The step of inversion that finds unit costs: matrix scaling of all sectors at once."""
     accounts = build_accounts(data)
     geography = system_of(economy).geography
-    spending = geography.select(jnp.asarray(accounts.expenditure)).T
-    earnings = geography.select(jnp.asarray(accounts.gross_output)).T
-    scale = jax.jit(jax.vmap(scale_matrix))
-    return lambda: scale(geography.kernel.matrix, spending, earnings)
+    spending = geography.select(jnp.asarray(accounts.expenditure))
+    earnings = geography.select(jnp.asarray(accounts.gross_output))
+    scale = eqx.filter_jit(scale_kernel)
+    return lambda: scale(geography.kernel, spending, earnings)
 
 
 @eqx.filter_jit
@@ -117,3 +117,22 @@ def gradient_in_productivity(economy: Economy):
         return total_welfare(eqx.tree_at(lambda e: e.fundamental_productivity, economy, productivity))
 
     return eqx.filter_value_and_grad(objective)(economy.fundamental_productivity)
+
+
+SHOCK = 0.05
+"""Standard deviation of shocks to logs in a batch of scenarios."""
+
+
+def productivity_shocks(economy: Economy, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """What scenarios with log-normal shocks to every cell's fundamental productivity change."""
+    base = np.asarray(economy.fundamental_productivity)
+    noise = np.random.default_rng(seed).standard_normal((count, *base.shape))
+    return {"fundamental_productivity": base * np.exp(SHOCK * noise)}
+
+
+def trade_cost_shocks(economy: Economy, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """What scenarios with other costs of shipping out of every city change: a kernel for each scenario."""
+    base = np.asarray(economy.log_iceberg_cost)
+    noise = SHOCK * np.random.default_rng(seed).standard_normal((count, base.shape[2]))
+    elsewhere = ~np.eye(base.shape[1], dtype=bool)
+    return {"log_iceberg_cost": base + noise[:, None, None, :] * elsewhere}

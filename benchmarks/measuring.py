@@ -12,8 +12,16 @@ from typing import Any, NamedTuple
 
 import jax
 
-PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "spatialjax")
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "spatialjax")
+RECORDED = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "XLA_FLAGS",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "JAX_PLATFORMS",
+)
+"""Environment variables that are kept with what was measured."""
 
 
 class Timing(NamedTuple):
@@ -36,18 +44,26 @@ class Timing(NamedTuple):
         }
 
 
-def measure(call: Callable[[], Any], *, repeats: int, time_limit: float = 60.0) -> tuple[Timing, Any]:
+def measure(
+    call: Callable[[], Any], *, repeats: int, time_limit: float = 60.0, warm_up: bool = True
+) -> tuple[Timing, Any]:
     """Time `call`, and return its result too.
 
     It is called once to compile and then `repeats` times, or fewer, but at least once, where these
-    would take longer than `time_limit` seconds.
+    would take longer than `time_limit` seconds. Without `warm_up` the first call counts, and where nothing is
+    compiled one long call is enough.
     """
     first, result = _timed(call)
-    seconds: list[float] = []
+    seconds: list[float] = [] if warm_up else [first]
     while len(seconds) < repeats and (not seconds or sum(seconds) + seconds[-1] <= time_limit):
         elapsed, result = _timed(call)
         seconds.append(elapsed)
     return Timing(first, statistics.median(seconds), min(seconds), max(seconds), len(seconds)), result
+
+
+def once(elapsed: float) -> dict[str, Any]:
+    """What was timed once, as the row of a timing, compilation apart."""
+    return {"median_seconds": elapsed, "minimum_seconds": elapsed, "maximum_seconds": elapsed, "repeats": 1}
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -68,6 +84,23 @@ def peak_memory() -> dict[str, float | None]:
     }
 
 
+def free_memory() -> float:
+    """Bytes that a process can still take here, of this machine and of its accelerator: the smaller of the two."""
+    host = _free_host_memory()
+    statistics_ = jax.devices()[0].memory_stats() or {}
+    limit = statistics_.get("bytes_limit")
+    return host if limit is None else min(host, limit - statistics_.get("bytes_in_use", 0))
+
+
+def _free_host_memory() -> float:
+    try:
+        with open("/proc/meminfo") as lines:
+            kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+        return 1024.0 * int(kib)
+    except (OSError, StopIteration):
+        return float("inf")
+
+
 def machine() -> dict[str, Any]:
     """What the measurements were made on."""
     device = jax.devices()[0]
@@ -82,7 +115,7 @@ def machine() -> dict[str, Any]:
         "float64": bool(jax.config.read("jax_enable_x64")),
         "load_average_at_start": os.getloadavg()[0],
         **{package: import_module(package).__version__ for package in PACKAGES},
-        **{name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},
+        **{name: os.environ[name] for name in RECORDED if name in os.environ},
     }
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import gamma
 
 import numpy as np
-from numpy_baseline import land_dividend
+
+from .numpy_baseline import land_dividend
 
 Array = np.ndarray
 STEPS = 20

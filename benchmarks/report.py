@@ -1,9 +1,11 @@
-"""Measurements as Markdown tables."""
+"""Measurements as Markdown: the cells that tables share, and the page of a whole run."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-Row = dict[str, Any]
+from .protocol import Part, Row
+
 Column = tuple[str, Callable[[Row], str]]
 
 MACHINE = {
@@ -14,294 +16,155 @@ MACHINE = {
     "jax": "jax",
     "jaxlib": "jaxlib",
     "numpy": "NumPy",
+    "scipy": "SciPy",
     "equinox": "equinox",
     "spatialjax": "spatialjax",
-    "load_average_at_start": "load average at start",
 }
+HOW_TIMED = (
+    "Run times are medians after compilation, and in brackets the smallest and the largest. Compilation is the first "
+    "call less the median."
+)
 
 
-def to_markdown(results: Row) -> str:
-    """All tables of a run."""
-    sections = {
-        "machine": _heading,
-        "pieces": _pieces,
-        "counterfactuals": _counterfactuals,
-        "optimum": _optimum,
-        "gradients": _gradients,
-        "sizes": _sizes,
-        "granular": _granular,
-        "density": _density,
-        "estimation": _estimation,
-    }
-    return "\n".join(line for part, section in sections.items() if part in results for line in section(results))
+def to_markdown(results: Row, parts: dict[str, Part]) -> str:
+    """The page of a run: every part with what it was measured on."""
+    lines = _heading(results)
+    for name, part in parts.items():
+        if name in results:
+            lines += [f"## {heading(results[name], name, part)}", "", *body(results, name, part), ""]
+    return "\n".join(lines)
 
 
 def _heading(results: Row) -> list[str]:
-    machine = results["machine"]
-    described = "; ".join(f"{label} {_plain(machine[key])}" for key, label in MACHINE.items())
+    quick = ["A check that the program runs, on few random cities or small panels; no measurement.", ""]
     return [
         f"# Measured on {results['date']}",
         "",
-        *(
-            ["A check that the program runs, on few random cities or small panels; no measurement.", ""]
-            * results["quick"]
-        ),
-        f"{described}. Double precision. Solves to a largest log excess of {results['tolerance']:g}.",
-        "",
-        "Run times are medians after compilation, and in brackets the smallest and the largest. "
-        "Compilation is the first call less the median.",
+        *(quick if results["quick"] else []),
+        f"{machine_line(results['machine'])} Double precision. Solves to a largest log excess of "
+        f"{results['tolerance']:g}. {HOW_TIMED}",
         "",
     ]
 
 
-def _plain(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+def machine_line(machine: Row) -> str:
+    """What the measurements were made on."""
+    described = "; ".join(f"{label} {machine[key]}" for key, label in MACHINE.items() if key in machine)
+    return f"{described[0].upper()}{described[1:]}."
 
 
-def _pieces(results: Row) -> list[str]:
-    pieces = results["pieces"]
-    columns = [("", lambda r: r["name"]), ("run", _run), ("compile", _compile)]
-    return [
-        f"## Pieces: {pieces['cities']} cities, {pieces['sectors']} sectors",
-        "",
-        *table(columns, pieces["rows"]),
-        "",
-        f"An evaluation takes {pieces['evaluation_over_kernel_products']:.2f} times its two kernel products. "
-        f"{_memory(pieces)}",
-        "",
-    ]
+def heading(part: Row, name: str, kind: Part) -> str:
+    """The title of a part's tables."""
+    return name.capitalize() if "failed" in part else kind.title(part)
 
 
-def _counterfactuals(results: Row) -> list[str]:
-    part = results["counterfactuals"]
-    columns: list[Column] = [
-        ("problem", lambda r: r["problem"]),
-        ("solver", lambda r: r["solver"]),
-        ("run", _run),
-        ("compile", _compile),
-        ("evaluations", lambda r: str(r["evaluations"])),
-        ("ended", lambda r: f"{r['outcome']} ({r['residual']:.0e})"),
-        ("spatialjax is faster by", _faster),
-        ("log difference", lambda r: f"{r['log_difference']:.0e}" if "log_difference" in r else ""),
-    ]
-    return [
-        f"## Solves: {part['cities']} cities",
-        "",
-        *table(columns, part["rows"]),
-        "",
-        "The baselines are damped sweeps (0.3 on wages, employment and rents). Log difference: the largest "
-        f"of wages and employment from spatialjax's. {_memory(part)}",
-        "",
-    ]
+def body(results: Row, name: str, kind: Part) -> list[str]:
+    """The lines of a part: its tables, or why there are none, and when they were measured."""
+    part = results[name]
+    if "failed" in part:
+        return [f"Not measured: {last_line(part['failed'])}."]
+    return [*kind.describe(part, results), "", measured_line(part)]
 
 
-def _optimum(results: Row) -> list[str]:
-    part = results["optimum"]
-    columns: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("run", _run),
-        ("compile", _compile),
-        ("evaluations", lambda r: str(r.get("evaluations", ""))),
-        ("residual", lambda r: "" if r["residual"] is None else f"{r['residual']:.0e}"),
-        ("ended", lambda r: r.get("outcome", "")),
-        ("spatialjax is faster by", _faster),
-        ("log difference", lambda r: f"{r['log_difference']:.0e}" if "log_difference" in r else ""),
-    ]
-    gains = ", ".join(f"{100 * gain:.4f}" for gain in part["gain"])
-    return [
-        f"## Optimum with equal gains, from the equilibrium: {part['cities']} cities",
-        "",
-        *table(columns, part["rows"]),
-        "",
-        f"Gains by occupation: {gains} percent. Residual: of the markets for allocations, of the planner's "
-        "first-order conditions for certificates. The baselines use the papers' hand formulas and damped sweeps, and "
-        f"have no certificate. {_memory(part)}",
-        "",
-    ]
+ERROR_LINE = re.compile(r"^[\w.]+(Error|Exception|Interrupt|Warning)\b.*", re.MULTILINE)
 
 
-def _gradients(results: Row) -> list[str]:
-    part = results["gradients"]
-    columns: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("run", _run),
-        ("compile", _compile),
-        ("adjoint alone", _adjoint),
-    ]
-    return [
-        f"## Gradients of total welfare, without externalities: {part['cities']} cities",
-        "",
-        *table(columns, part["rows"]),
-        "",
-        f"Adjoint alone: the gradient's time less the forward solve's, and their ratio. {_memory(part)}",
-        "",
-    ]
+def last_line(reason: str) -> str:
+    """The line of an error that says what it is, without a full stop; notes may stand after it."""
+    errors = [found.group(0) for found in ERROR_LINE.finditer(reason)]
+    line = errors[-1] if errors else reason.strip().splitlines()[-1]
+    return line.rstrip(".")
 
 
-def _sizes(results: Row) -> list[str]:
-    columns: list[Column] = [
-        ("cities", lambda r: str(r["cities"])),
-        ("inversion", lambda r: _run(r["inversion"])),
-        ("solve", lambda r: _run(r["solves"][0])),
-        ("evaluations", lambda r: str(r["solves"][0]["evaluations"])),
-        ("gradient", lambda r: _run(r["gradient"])),
-        ("adjoint alone", lambda r: _adjoint(r["gradient"])),
-        ("NumPy, kernel stored", lambda r: _baseline(r["solves"][1])),
-        ("NumPy, kernel recomputed", lambda r: _baseline(r["solves"][2])),
-        ("peak memory: inversion / solve / gradient", _peaks),
-        ("ended", lambda r: r["solves"][0]["outcome"]),
-    ]
-    return [
-        "## Random cities, without externalities",
-        "",
-        *table(columns, results["sizes"]),
-        "",
-        "Gradient: in fundamental productivity. Memory: peak of the process so far, everything included.",
-        "",
-    ]
-
-
-def _granular(results: Row) -> list[str]:
-    part = results["granular"]
-    columns: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("run", _run),
-        ("compile", _compile),
-        ("rate", _rate),
-        ("spatialjax is faster by", _faster),
-        ("log difference", lambda r: f"{r['log_difference']:.0e}" if "log_difference" in r else ""),
-    ]
-    return [
-        "## The granular economy",
-        "",
-        *table(columns, part["rows"]),
-        "",
-        "The loops go over sectors, zones or games one at a time. Places: the embedded zones, from a start off by 10 "
-        f"percent in firms and 30 in people. {_memory(part)}",
-        "",
-    ]
-
-
-def _density(results: Row) -> list[str]:
-    part = results["density"]
-    steps: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("rows", lambda r: f"{r['rows']:,}"),
-        ("run", lambda r: seconds(r["median_seconds"])),
-        ("CPU time", lambda r: seconds(r["cpu_seconds"])),
-        ("compile", _compile),
-        ("rate", _rate),
-        ("peak memory so far", lambda r: _mib(r["memory"])),
-        ("elasticity, by density", lambda r: " to ".join(f"{x:.4f}" for x in r["elasticities"])),
-    ]
-    beside: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("run", _run),
-        ("rate", _rate),
-        ("spatialjax is faster by", _faster),
-        ("largest difference", lambda r: f"{r['largest_difference']:.0e}" if "largest_difference" in r else ""),
-    ]
-    return [
-        f"## The density premium: {part['rows'][0]['rows']:,} establishment-years",
-        "",
-        *table(steps, part["rows"]),
-        "",
-        "Each step ran once at this size, in one process, after two calls on a panel of "
-        f"{part['small_rows']:,}: the first of these less the second is compilation, imports included. CPU time is of "
-        "all threads. Elasticities of eq. (3) are those of the youngest and the oldest. Load average at the end "
-        f"{_plain(part['load_average_at_end'])}. {_versions(part)}",
-        "",
-        f"Beside it, on {part['baseline']['panel_rows']:,} establishment-years:",
-        "",
-        *table(beside, part["baseline"]["rows"]),
-        "",
-        "Largest difference: of coefficients. Both also estimate errors clustered by CBSA. "
-        f"{_memory(part['baseline'])}",
-        "",
-    ]
-
-
-def _estimation(results: Row) -> list[str]:
-    part = results["estimation"]
-    columns: list[Column] = [
-        ("", lambda r: r["name"]),
-        ("rows", lambda r: f"{r['rows']:,}" if "rows" in r else ""),
-        ("run", _run),
-        ("compile", _compile),
-        ("evaluations", lambda r: str(r.get("evaluations", ""))),
-        ("rate", _rate),
-    ]
-    return [
-        f"## Estimation: externalities of {part['cities']} cities, parameters of the granular model",
-        "",
-        *table(columns, part["rows"]),
-        "",
-        "Externalities: both occupations, given four instruments for two endogenous columns; evaluations of CUE are of "
-        f"all its starts. {_versions(part)} {_memory(part)}",
-        "",
-    ]
-
-
-def _versions(part: Row) -> str:
-    return f"{', '.join(f'{name} {number}' for name, number in part['versions'].items())}."
-
-
-def _rate(row: Row) -> str:
-    return f"{row['per_second']:,.0f} {row.get('of', 'rows')} a second" if "per_second" in row else ""
+def measured_line(part: Row) -> str:
+    """When a part was measured, and what else the machine did."""
+    found = part["measured"]
+    return (
+        f"Measured {found['at']} in {seconds(found['seconds'])}, load average {found['load_average_at_start']:.2f} "
+        "at its start."
+    )
 
 
 def table(columns: Sequence[Column], rows: Iterable[Row]) -> list[str]:
-    """A Markdown table."""
-    lines = [[heading for heading, _ in columns], ["---"] * len(columns)]
-    lines += [[cell(row) for _, cell in columns] for row in rows]
+    """A Markdown table, without the columns in which nothing stands."""
+    rows = list(rows)
+    cells = [[heading, *(cell(row) for row in rows)] for heading, cell in columns]
+    kept = [column for column in cells if any(column[1:])]
+    first, *others = [list(line) for line in zip(*kept, strict=True)]
+    lines = [first, ["---"] * len(first), *others]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def seconds(value: float) -> str:
     """A duration with its unit."""
+    if abs(value) >= 100:
+        return f"{value:.0f} s"
     if abs(value) >= 1:
         return f"{value:.2f} s"
     return f"{value * 1e3:.3g} ms" if abs(value) >= 1e-3 else f"{value * 1e6:.3g} µs"
 
 
-def _run(row: Row) -> str:
+def name_cell(row: Row) -> str:
+    """What was measured."""
+    return row["name"]
+
+
+def run_cell(row: Row) -> str:
+    """Median, smallest and largest time; or why there is none."""
+    if "left_out" in row:
+        return f"left out: {row['left_out']}"
+    if row["repeats"] == 1:
+        return f"{seconds(row['median_seconds'])} (once)"
     smallest, largest = seconds(row["minimum_seconds"]), seconds(row["maximum_seconds"])
     return f"{seconds(row['median_seconds'])} ({smallest}, {largest})"
 
 
-def _compile(row: Row) -> str:
-    return "" if row["compile_seconds"] is None else seconds(row["compile_seconds"])
+def compile_cell(row: Row) -> str:
+    """Time of compilation."""
+    return "" if row.get("compile_seconds") is None else seconds(row["compile_seconds"])
 
 
-def _adjoint(row: Row) -> str:
-    if "adjoint_seconds" not in row:
-        return ""
-    return f"{seconds(row['adjoint_seconds'])} ({row['adjoint_over_forward']:.2f} of the forward solve)"
+def number_cell(key: str, form: str = "") -> Callable[[Row], str]:
+    """A number where there is one."""
+
+    def cell(row: Row) -> str:
+        value: Any = row.get(key)
+        return "" if value is None else format(value, form)
+
+    return cell
 
 
-def _faster(row: Row) -> str:
+def faster_cell(row: Row) -> str:
+    """How many times longer a baseline takes than the library."""
     if "library_is_faster_by" not in row:
         return ""
-    at_least = "" if row["outcome"] == "converged" else "not converged; over "
+    at_least = "" if row["outcome"] == "converged" else f"{row['outcome']}; over "
     return f"{at_least}{row['library_is_faster_by']:.1f} times"
 
 
-def _baseline(row: Row) -> str:
-    ended = "" if row["outcome"] == "converged" else f", {row['outcome']} at {row['residual']:.0e}"
-    return f"{seconds(row['median_seconds'])}, {row['evaluations']} sweeps{ended}, {_faster(row)}"
+def ended_cell(row: Row) -> str:
+    """How a search ended, and the largest log excess there."""
+    if "outcome" not in row:
+        return ""
+    residual = row.get("residual")
+    return row["outcome"] if residual is None else f"{row['outcome']} ({residual:.0e})"
 
 
-def _peaks(row: Row) -> str:
-    memory = row["memory"]
-    parts = [_mib(memory[stage]) for stage in ("inversion", "solve", "gradient")]
-    return " / ".join(parts)
+def rate_cell(row: Row) -> str:
+    """How many a second."""
+    if "per_second" not in row:
+        return ""
+    form = ",.0f" if row["per_second"] >= 100 else ".3g"
+    return f"{row['per_second']:{form}} {row.get('of', 'rows')} a second"
 
 
-def _mib(memory: Row) -> str:
-    on_device = memory["peak_device_mib"]
-    resident = f"{memory['peak_resident_mib']:.0f} MiB"
-    return resident if on_device is None else f"{resident} (device {on_device:.0f})"
+def memory(found: Row) -> str:
+    """Peak memory of a process, and of its accelerator."""
+    on_device = found["peak_device_mib"]
+    resident = f"{found['peak_resident_mib']:,.0f} MiB"
+    return resident if on_device is None else f"{resident} (device {on_device:,.0f})"
 
 
-def _memory(part: Row) -> str:
-    return f"Peak memory of the process: {_mib(part)}."
+def memory_line(part: Row) -> str:
+    """Peak memory of the process that measured a part."""
+    return f"Peak memory of the process: {memory(part)}."

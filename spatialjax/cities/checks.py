@@ -6,8 +6,10 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from spatialjax.cities.cost_forms import trade_costs_problems
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.state import State
+from spatialjax.cities.trade import TradeCosts
 from spatialjax.errors import ModelError
 
 
@@ -88,6 +90,8 @@ def _shape_problems(economy: Economy):
     sizes["origin"] = sizes["city"]
     for name, axes in AXES.items():
         leaf = getattr(economy, name)
+        if isinstance(leaf, TradeCosts):
+            continue
         wanted = tuple(sizes[axis] for axis in axes)
         if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
             yield f"{name} must be an array, found {type(leaf).__name__}: write jnp.asarray({leaf})"
@@ -173,6 +177,9 @@ def _cell_problems(economy: Economy):
 
 def _supply_problems(economy: Economy):
     """Traded goods that a city can buy from nobody; costs that are no numbers."""
+    if isinstance(economy.log_iceberg_cost, TradeCosts):
+        yield from trade_costs_problems(economy)
+        return
     if not _concrete(economy.log_iceberg_cost, economy.fundamental_productivity, economy.amenity):
         return
     cost = np.asarray(economy.log_iceberg_cost)

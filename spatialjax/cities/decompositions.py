@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from spatialjax.cities.cost_forms import log_own_cost
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
 from spatialjax.cities.flows import SectorGroups, group_members, log_own_trade_share
@@ -203,7 +204,7 @@ def _check_prices(economy: Economy, found: Equilibrium, name: str) -> None:
     """Refuse an equilibrium whose costs or prices do not follow from this economy's technology and geography."""
     log_unit_cost = np.asarray(masked_log(jnp.where(jnp.isfinite(found.unit_cost), found.unit_cost, 0.0)))
     log_own = np.asarray(log_own_trade_share(economy, found))
-    own_cost = np.einsum("jnn->nj", np.asarray(economy.log_iceberg_cost))
+    own_cost = np.asarray(log_own_cost(economy))
     with np.errstate(invalid="ignore"):
         log_price = own_cost + log_unit_cost + log_own / np.asarray(economy.trade_elasticity)
     gaps = {

@@ -10,6 +10,7 @@ from spatialjax.cities.input_links import InputLinks
 from spatialjax.cities.preferences import MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import NoAmenitySpillover
 from spatialjax.cities.state import State
+from spatialjax.cities.trade import TradeCosts
 from spatialjax.typing import (
     ByCity,
     ByOccupation,
@@ -44,7 +45,8 @@ class Economy(eqx.Module):
     - `consumption_share`: alpha, by sector, or by occupation and sector; sums to 1 over sectors.
     - `value_added_share`: gamma. `land_share`: share of land in value added, beta.
     - `input_links`: how a sector's inputs are mixed ([`NationalInputMix`][], [`CityInputMix`][]).
-    - `log_iceberg_cost`: log kappa[sector, city, origin]; infinite where there is no trade.
+    - `log_iceberg_cost`: log kappa[sector, city, origin], infinite where there is no trade; or a module of which a
+      solve makes products without such an array ([`DistanceCosts`][]).
     - `land`: effective land and structures, H; 0 where no sector uses land.
     - `population`: workers by occupation.
     - `wage_bill`: the numeraire, total wage bill in dollars a year.
@@ -69,7 +71,7 @@ class Economy(eqx.Module):
     value_added_share: CitySector
     land_share: CitySector
     input_links: InputLinks
-    log_iceberg_cost: SectorCityOrigin
+    log_iceberg_cost: SectorCityOrigin | TradeCosts
     land: ByCity
     population: ByOccupation
     wage_bill: Scalar

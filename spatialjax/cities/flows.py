@@ -10,10 +10,12 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
+from spatialjax.cities.cost_forms import log_cost_array
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
+from spatialjax.cities.trade import Geography, TradeCosts
 from spatialjax.errors import ModelError
-from spatialjax.numerics.safe_math import masked_divide
+from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import CitySector, SectorCityOrigin
 
 SectorGroups = xr.DataArray | Sequence[str]
@@ -25,6 +27,9 @@ def expenditure_share(economy: Economy, equilibrium: Equilibrium) -> SectorCityO
     """pi[j, n, m], the share of city n's expenditure on sector j that goes to m (CH section 3.2).
 
     Sums to one over m. One element for each sector and pair of cities: 26 MB for 382 cities and 22 sectors.
+
+    **Raises:** `ModelError` where trade costs are not stored and such an array would exceed
+    `cost_forms.LARGEST_ARRAY`.
     """
     return jax.nn.softmax(_log_strength(economy, equilibrium), axis=2)
 
@@ -35,6 +40,8 @@ def log_own_trade_share(economy: Economy, equilibrium: Equilibrium) -> CitySecto
 
     Minus infinity where the city does not produce the good; zero in sectors that are not traded.
     """
+    if isinstance(economy.log_iceberg_cost, TradeCosts):
+        return masked_log(_own_share_from_products(economy, equilibrium), -jnp.inf)
     return jnp.einsum("jnn->nj", jax.nn.log_softmax(_log_strength(economy, equilibrium), axis=2))
 
 
@@ -44,15 +51,27 @@ def own_trade_share(economy: Economy, equilibrium: Equilibrium) -> CitySector:
 
     Zero where the city does not produce the good; one in sectors that are not traded.
     """
+    if isinstance(economy.log_iceberg_cost, TradeCosts):
+        return _own_share_from_products(economy, equilibrium)
     return jnp.einsum("jnn->nj", expenditure_share(economy, equilibrium))
+
+
+def _own_share_from_products(economy: Economy, equilibrium: Equilibrium) -> CitySector:
+    """Own-trade shares by one product with the kernel, which need not be stored."""
+    geography = Geography.of(economy.log_iceberg_cost, economy.trade_elasticity, economy.traded)
+    sells = equilibrium.unit_cost < jnp.inf
+    strength, _ = geography.seller_strength(jnp.log(jnp.where(sells, equilibrium.unit_cost, 1.0)), sells)
+    share = geography.kernel.own() * strength / geography.kernel.apply(strength)
+    return geography.replace(jnp.ones_like(equilibrium.unit_cost), share)
 
 
 def _log_strength(economy: Economy, equilibrium: Equilibrium) -> SectorCityOrigin:
     """-theta log(kappa[j, n, m] x[m, j]), minus infinity where m does not sell to n; with finite derivatives."""
     elasticity = jnp.broadcast_to(economy.trade_elasticity, equilibrium.unit_cost.shape[1:])[:, None, None]
     unit_cost = equilibrium.unit_cost.T[:, None, :]
-    sells = (unit_cost < jnp.inf) & (economy.log_iceberg_cost < jnp.inf)
-    log_iceberg_cost = jnp.where(sells, economy.log_iceberg_cost, 0.0)
+    log_iceberg_cost = log_cost_array(economy, "expenditure shares")
+    sells = (unit_cost < jnp.inf) & (log_iceberg_cost < jnp.inf)
+    log_iceberg_cost = jnp.where(sells, log_iceberg_cost, 0.0)
     log_cost = log_iceberg_cost + jnp.log(jnp.where(sells, unit_cost, 1.0))
     return jnp.where(sells, -elasticity * log_cost, -jnp.inf)
 

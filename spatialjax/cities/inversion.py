@@ -13,18 +13,19 @@ from jaxtyping import Array, Bool, Float
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
 from spatialjax.cities.checks import check_parameter
 from spatialjax.cities.consumption import by_occupation, log_price_index
-from spatialjax.cities.distance import log_iceberg_cost
+from spatialjax.cities.distance_costs import RELATIVE_ERROR
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.externalities import checked_amenity_shift, checked_shift
+from spatialjax.cities.geographies import trade_costs
 from spatialjax.cities.input_links import NationalInputMix
 from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import NoAmenitySpillover, OccupationSpillover
 from spatialjax.cities.state import State
-from spatialjax.cities.trade import Geography, trade
+from spatialjax.cities.trade import Geography, TradeCosts, trade
 from spatialjax.data.checks import check_data
 from spatialjax.data.schema import city_names, traded_sectors, values
 from spatialjax.errors import ConvergenceError, DataError, ModelError, PrecisionError
-from spatialjax.numerics.matrix_scaling import ACCEPTED, Scaling, scale_matrix
+from spatialjax.numerics.matrix_scaling import ACCEPTED, Scaling, scale_kernel
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, Scalar, SectorCityOrigin
 
@@ -40,6 +41,8 @@ def invert(
     spillover: Callable[[CityOccupation], Array] | None = None,
     amenities: str = "multiplicative",
     amenity_spillover: Callable[[CityOccupation], Array] | None = None,
+    geography: str = "auto",
+    relative_error: float = RELATIVE_ERROR,
 ) -> Economy:
     """Recover the economy of which the data are an equilibrium (CH Lemma 1, section 4.4).
 
@@ -59,6 +62,10 @@ def invert(
     - `amenities`: "multiplicative" (Frechet tastes, CH section 3.1) or "additive" (Gumbel tastes of the same
       elasticity at mean consumption, CH section 7.3; see [`AdditiveAmenities`][]).
     - `amenity_spillover`: a callable module from employment to a shift of log amenity; by default none.
+    - `geography`: how trade costs are held. "stored": as an array (sector, city, origin), and so is the kernel. "tiled"
+      and "hierarchical": from coordinates, by [`DistanceCosts`][], without an array of pairs of cities. "auto": stored
+      where costs and kernels fit an eighth of the memory or the data give distances or costs, else hierarchical.
+    - `relative_error`: of the hierarchical geography, a bound on the error of every element of the trade kernel.
 
     **Raises:** `DataError` listing everything that is wrong with the data; `ModelError` for parameters out
     of range; `PrecisionError` unless double precision is enabled.
@@ -90,6 +97,8 @@ def invert(
         spillover=OccupationSpillover() if spillover is None else spillover,
         amenities=amenities,
         amenity_spillover=amenity_spillover,
+        geography=geography,
+        relative_error=relative_error,
     )
 
 
@@ -106,6 +115,8 @@ def economy_from_accounts(
     spillover: Callable[[CityOccupation], Array],
     amenities: str = "multiplicative",
     amenity_spillover: Callable[[CityOccupation], Array] | None = None,
+    geography: str = "auto",
+    relative_error: float = RELATIVE_ERROR,
 ) -> Economy:
     """The second half of inversion: unit costs, productivity, land and amenities from accounts."""
     elasticity = jnp.asarray(trade_elasticity, float)
@@ -121,7 +132,7 @@ def economy_from_accounts(
     )
     economy, scaling = _recover(
         _Observed.of(data, accounts),
-        log_iceberg_cost(data, elasticity),
+        trade_costs(data, elasticity, geography, relative_error=relative_error),
         elasticity,
         jnp.asarray(location_elasticity, float),
         jnp.asarray(occupation_substitution, float),
@@ -178,7 +189,7 @@ def _log_local_price(data: xr.Dataset) -> np.ndarray:
 @eqx.filter_jit
 def _recover(
     observed: _Observed,
-    log_iceberg: SectorCityOrigin,
+    log_iceberg: SectorCityOrigin | TradeCosts,
     trade_elasticity: Float[Array, "*sector"],
     location_elasticity: Scalar,
     occupation_substitution: Scalar,
@@ -248,13 +259,11 @@ def _unit_costs(
 
     Units of goods: the geometric mean over producing cities is one in every traded sector.
     """
-    scaling = jax.vmap(scale_matrix)(
-        geography.dense_matrix(),
-        geography.select(observed.expenditure).T,
-        geography.select(observed.gross_output).T,
+    scaling = scale_kernel(
+        geography.kernel, geography.select(observed.expenditure), geography.select(observed.gross_output)
     )
     sells = geography.select(operating)
-    log_cost = -scaling.potential.T / geography.elasticity
+    log_cost = -scaling.potential / geography.elasticity
     log_cost = log_cost - jnp.where(sells, log_cost, 0.0).sum(0) / sells.sum(0)
     local = observed.log_local_price - geography.log_own_cost
     return geography.replace(local, jnp.where(sells, log_cost, 0.0)), scaling

@@ -4,6 +4,8 @@ The kernel is kappa^(-theta); a solve needs only its product with seller strengt
 its transpose with buyers, never an N x N power and never the expenditure shares themselves.
 """
 
+from collections.abc import Iterator
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -93,15 +95,15 @@ class Geography(eqx.Module):
         if isinstance(log_iceberg_cost, TradeCosts):
             return log_iceberg_cost.geography(trade_elasticity, traded)
         # Without the barrier XLA folds a constant economy's kernel at compile time, for seconds.
-        log_iceberg_cost = jax.lax.optimization_barrier(log_iceberg_cost)
+        stored = jax.lax.optimization_barrier(log_iceberg_cost)
         elasticity = trade_elasticity if trade_elasticity.ndim == 0 else trade_elasticity[_index(traded)]
-        log_cost = log_iceberg_cost[_index(traded)]
+        log_cost = stored[_index(traded)]
         shipped = log_cost != jnp.inf
         log_strength = -elasticity[..., None, None] * jnp.where(shipped, log_cost, 0.0)
         best = jnp.where(shipped, log_strength, -jnp.inf).max(2)
         best = jax.lax.stop_gradient(jnp.where(jnp.isfinite(best), best, 0.0))
         matrix = jnp.where(shipped, jnp.exp(log_strength - best[:, :, None]), 0.0)
-        own = jnp.einsum("jnn->nj", log_iceberg_cost)
+        own = jnp.einsum("jnn->nj", stored)
         return cls(DenseKernel(matrix), best.T, own, elasticity, traded)
 
     def dense_matrix(self) -> Float[Array, "traded city origin"]:
@@ -137,6 +139,24 @@ class TradeCosts(eqx.Module):
 
     def geography(self, trade_elasticity: Float[Array, "*sector"], traded: tuple[int, ...]) -> Geography:
         """The costs in the form that market clearing uses."""
+        raise NotImplementedError
+
+    def log_own_cost(self, traded: tuple[int, ...]) -> CitySector:
+        """Log iceberg cost within each city; 0 in sectors that are not traded."""
+        raise NotImplementedError
+
+    def log_cost_array(self, traded: tuple[int, ...]) -> SectorCityOrigin:
+        """The costs as an array, infinite between cities in sectors that are not traded."""
+        raise NotImplementedError
+
+    def times_between_cities(self, log_factor: Float[Array, ""]) -> "TradeCosts":
+        """The costs with those between different cities multiplied by a factor."""
+        raise NotImplementedError
+
+    def problems(
+        self, trade_elasticity: Float[Array, "*sector"], traded: tuple[int, ...], cities: int, sectors: int
+    ) -> Iterator[str]:
+        """What is wrong with the costs, in words; values that are traced pass."""
         raise NotImplementedError
 
 

@@ -4,11 +4,10 @@ The exogenous part of productivity, amenities and land stay what they are: each 
 own, to be solved before its optimum.
 """
 
-from dataclasses import replace
-
 import equinox as eqx
 import jax.numpy as jnp
 
+from spatialjax.cities.cost_forms import traded_freely
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
 from spatialjax.cities.input_links import CityInputMix
@@ -26,8 +25,7 @@ def without_trade_costs(economy: Economy) -> Economy:
     """Every sector but those that use land is traded at no cost (CH section 7.2)."""
     uses_land = _uses_land(economy)
     traded = tuple(j for j, land in enumerate(uses_land) if not land)
-    cost = jnp.where(uses_land[:, None, None], economy.log_iceberg_cost, 0.0)
-    return replace(economy, log_iceberg_cost=cost, traded=traded)
+    return traded_freely(economy, traded)
 
 
 def homogeneous_links(economy: Economy, equilibrium: Equilibrium) -> Economy:
