@@ -4,6 +4,8 @@ The economy has five cities, so that one device has only a destination that is n
 """
 
 import json
+import os
+import warnings
 from dataclasses import replace
 
 import equinox as eqx
@@ -15,12 +17,16 @@ from jax._src import xla_bridge
 
 import spatialjax as sj
 from spatialjax.cities.sharded import gather_cities, shard_cities
-from spatialjax.devices import over_devices
+from spatialjax.devices import DeviceWarning, over_devices
 
 found = {"started by importing": xla_bridge.backends_are_initialized()}
 jax.config.update("jax_enable_x64", True)
 economy = random_economy()
-divided = shard_cities(economy)
+os.sched_getaffinity = lambda _: {0, 1}
+with warnings.catch_warnings(record=True) as caught:
+    divided = shard_cities(economy)
+found["warnings"] = [str(warning.message) for warning in caught if warning.category is DeviceWarning]
+warnings.simplefilter("ignore", DeviceWarning)
 solved = ("wage", "employment", "rent", "price", "expenditure", "gross_output", "welfare")
 
 

@@ -77,6 +77,11 @@ def test_importing_the_library_starts_no_device(four_devices):
     assert four_devices["started by importing"] is False
 
 
+def test_more_devices_than_cores_are_warned_of(four_devices):
+    (warning,) = four_devices["warnings"]
+    assert "4 devices of this process share 2 processor cores" in warning
+
+
 def test_an_economy_over_four_devices_is_the_same_economy(four_devices):
     assert four_devices["parts"] == [2, 2, 2, 2]
     for what in ("kernel", "gathered", "dearer", "own cost", "shares"):

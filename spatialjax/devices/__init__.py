@@ -6,12 +6,13 @@ become one computation by [`initialize_distributed`][], or share scenarios witho
 """
 
 from spatialjax.devices.lanes import over_devices
-from spatialjax.devices.meshes import DeviceError, Devices, mesh_over, replicate
+from spatialjax.devices.meshes import DeviceError, Devices, DeviceWarning, mesh_over, replicate
 from spatialjax.devices.parts import gathered, own_part
 from spatialjax.devices.processes import Process, initialize_distributed, process_from_environment
 
 __all__ = [
     "DeviceError",
+    "DeviceWarning",
     "Devices",
     "Process",
     "gathered",
