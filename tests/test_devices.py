@@ -86,7 +86,7 @@ def test_importing_the_library_starts_no_device(four_devices):
 
 def test_more_devices_than_cores_are_warned_of(four_devices):
     (warning,) = four_devices["warnings"]
-    assert "4 devices of this process share 2 processor cores" in warning
+    assert "4 devices of this process share" in warning
 
 
 def test_an_economy_over_four_devices_is_the_same_economy(four_devices):
