@@ -40,7 +40,7 @@ from spatialjax.numerics.root import MAX_SWEEPS, Root, Status, approached
 
 WORKSPACE = 12
 """Arrays (city, occupation, sector) that an evaluation holds at once, at most."""
-SAMPLE, SAMPLE_BYTES = 64, 2**28
+SAMPLE, LEAST_SAMPLE, SAMPLE_BYTES = 64, 3, 2**26
 """Scenarios, and bytes of one leaf of theirs, of which the typical scenario is the median."""
 
 
@@ -70,7 +70,8 @@ def solve_many(
     - `initial`: where to start; one state or equilibrium for all scenarios, or one with a leading scenario axis. By
       default the economy's `reference`.
     - `max_memory`: GiB that the scenarios in work may take together, besides what they share and the results. By
-      default sixteen scenarios are in work on a CPU, and on an accelerator those that fill half of its memory.
+      default sixteen scenarios are in work on a CPU, one where each has large arrays of its own, such as trade costs;
+      and on an accelerator those that fill half of its memory.
     - `devices`: devices, or a mesh with an axis "scenario", over which scenarios are divided; by default one.
 
     **Returns:** an [`Equilibrium`][] whose arrays have a leading scenario axis. Nothing is raised where a scenario has
@@ -211,7 +212,7 @@ class CityProblems(Problems):
 
 def _typical(values: Float[Array, "scenario ..."]) -> Float[Array, "..."]:
     """The median of a sample of scenarios: one that is absurd does not move it."""
-    most = min(SAMPLE, max(1, SAMPLE_BYTES // max(values[0].nbytes, 1)))
+    most = min(SAMPLE, max(LEAST_SAMPLE, SAMPLE_BYTES // max(values[0].nbytes, 1)))
     return jnp.median(values[:: -(-values.shape[0] // most)], axis=0)
 
 

@@ -26,6 +26,8 @@ from spatialjax.typing import ByOccupation, CityOccupation
 
 CERTIFIED = 1e-6
 """Largest residual of the first-order conditions at which a policy is called an optimum."""
+CURVATURE_TOLERANCE = 1e-8
+"""Of responses of the equilibrium along directions, relative: curvature is read for its sign."""
 
 
 class Certificate(NamedTuple):
@@ -141,7 +143,7 @@ def welfare_curvature(
 
     def along(direction):
         _, forcing = jax.jvp(lambda p: outcomes(packed, p)[1], (parameters,), (direction,))
-        response = linearised.tangent(forcing)
+        response = linearised.tangent(forcing, CURVATURE_TOLERANCE)
 
         def lagrangian(size):
             moved = jax.tree.map(lambda at, step: at + size * step, parameters, direction)

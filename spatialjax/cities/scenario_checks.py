@@ -27,17 +27,19 @@ def check_scenarios(scenarios: Scenarios) -> None:
 def _suspects(scenarios: Scenarios) -> Iterator[int]:
     """Scenarios that may be wrong where the first is not."""
     for name, leaf in scenarios.changed_by_name().items():
-        values = np.asarray(leaf).reshape(scenarios.count, -1)
-        wrong = np.zeros(scenarios.count, bool)
-        if name in RANGES:
-            wrong |= ~(np.isfinite(values) & RANGES[name][1](values)).all(1)
-        if name in PATTERNS:
-            wrong |= (_pattern(values) != _pattern(values[:1])).any(1)
-        if name in SUMS:
-            wrong |= (values != values[:1]).any(1)
-        yield from np.flatnonzero(wrong).tolist()
+        values = np.asarray(leaf)
+        # One by one: arrays of all scenarios may be large.
+        yield from (index for index in range(scenarios.count) if _is_suspect(name, values[index], values[0]))
 
 
-def _pattern(values: np.ndarray) -> np.ndarray:
-    """Positive, finite, neither."""
-    return np.isfinite(values) * (1 + (values > 0))
+def _is_suspect(name: str, value: np.ndarray, first: np.ndarray) -> bool:
+    """Whether a leaf may be wrong where that of the first scenario is not."""
+    if name in RANGES and not (np.isfinite(value) & RANGES[name][1](value)).all():
+        return True
+    if name in PATTERNS and any((test(value) != test(first)).any() for test in (np.isfinite, _is_positive)):
+        return True
+    return name in SUMS and bool((value != first).any())
+
+
+def _is_positive(value: np.ndarray) -> np.ndarray:
+    return value > 0

@@ -106,12 +106,6 @@ class Geography(eqx.Module):
         own = jnp.einsum("jnn->nj", stored)
         return cls(DenseKernel(matrix), best.T, own, elasticity, traded)
 
-    def dense_matrix(self) -> Float[Array, "traded city origin"]:
-        """The stored kernel."""
-        if not isinstance(self.kernel, DenseKernel):
-            raise TypeError(f"a stored kernel is needed here, not a {type(self.kernel).__name__}")
-        return self.kernel.matrix
-
     def seller_strength(
         self, log_unit_cost: CitySector, operating: Bool[Array, "city sector"]
     ) -> tuple[CityTraded, BySector]:

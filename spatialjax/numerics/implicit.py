@@ -38,9 +38,9 @@ class LinearisedRoot:
         _, self._push = jax.linearize(lambda packed: pack(residual(unpack(packed, state), args)), self._packed)
         self._local = local_newton(self._packed, args, state, residual, localise)
 
-    def tangent(self, forcing: Packed) -> Packed:
+    def tangent(self, forcing: Packed, tolerance: float = TOLERANCE) -> Packed:
         """The change of the packed state that undoes a change `forcing` of the residual: -J tangent = forcing."""
-        return _krylov(lambda v: -self._push(v), forcing, self._local, apply_local)
+        return _krylov(lambda v: -self._push(v), forcing, self._local, apply_local, tolerance)
 
     def adjoint(self, cotangent: Packed) -> Packed:
         """The multipliers of the residual for an outcome with this cotangent in the state: -J^T adjoint."""
@@ -84,13 +84,13 @@ def local_newton(
     return local_inverse(lambda state: pack(residual(unpack(state, structure), local_args)), packed, damping)
 
 
-def _krylov(matvec, right_hand_side: Packed, local: LocalInverse, apply) -> Packed:
+def _krylov(matvec, right_hand_side: Packed, local: LocalInverse, apply, tolerance: float = TOLERANCE) -> Packed:
     shape = right_hand_side.shape
     solution = solve_linear(
         lambda v: matvec(v.reshape(shape)).ravel(),
         right_hand_side.ravel(),
         lambda v: apply(local, v.reshape(shape)).ravel(),
-        tolerance=TOLERANCE,
+        tolerance=tolerance,
     )
     # A derivative has no status to carry: what is no solution must not look like one.
     value = eqx.error_if(solution.value, ~solution.converged, SINGULAR)

@@ -16,6 +16,8 @@ from spatialjax.numerics.many_roots import Lanes, States, advance, empty_lanes, 
 
 LANES_ON_CPU = 16
 """Lanes whose work stays in a processor's cache."""
+CACHE_PER_LANE = 2**23
+"""Bytes of a lane beyond which, on a CPU, systems are solved one by one: lanes only share what stays in its cache."""
 LANES_ON_ACCELERATOR = 4096
 MEMORY_SHARE = 0.5
 """Part of an accelerator's memory that lanes may fill unless told otherwise."""
@@ -59,9 +61,12 @@ def work_off(
     """Solve all systems in so many lanes, and yield which of them were solved and their results, as NumPy arrays.
 
     A lane whose system is solved is loaded with the next one while the others go on. With `devices` lanes are divided
-    over them, and each goes on by itself.
+    over them, and each goes on by itself. A single lane has nobody to share anything with: systems are solved alone.
     """
     limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    if lanes == 1:
+        yield from (_alone(problems, index, limits) for index in range(problems.count))
+        return
     go_on = _advance if devices is None else over_devices(_advance_part, devices)
     state, own = _empty(problems, lanes)
     waiting, occupant = deque(range(problems.count)), np.full(lanes, -1)
@@ -78,9 +83,13 @@ def work_off(
             results = jax.device_get(_results(problems, state, own))
             yield occupant[found], jax.tree.map(lambda leaf: leaf[found], results)
         for lane in np.flatnonzero(finished & ~converged):
-            result = jax.device_get(problems.alone(int(occupant[lane]), *limits))
-            yield occupant[lane : lane + 1], jax.tree.map(lambda leaf: np.asarray(leaf)[None], result)
+            yield _alone(problems, int(occupant[lane]), limits)
         occupant[finished] = -1
+
+
+def _alone(problems: Problems, index: int, limits: tuple) -> tuple[np.ndarray, Any]:
+    result = jax.device_get(problems.alone(index, *limits))
+    return np.asarray([index]), jax.tree.map(lambda leaf: np.asarray(leaf)[None], result)
 
 
 def gathered(results: Iterator[tuple[np.ndarray, Any]], count: int) -> Any:
@@ -107,7 +116,9 @@ def lanes_that_fit(problems: Problems, max_memory: float | None, devices: int = 
     most = LANES_ON_CPU if device.platform == "cpu" else LANES_ON_ACCELERATOR
     if max_memory is not None:
         most = min(int(max(max_memory, 0) * GIB // (one * devices)), LANES_ON_ACCELERATOR)
-    elif device.platform != "cpu":
+    elif device.platform == "cpu":
+        most = most if one <= CACHE_PER_LANE else 1
+    else:
         limit = (device.memory_stats() or {}).get("bytes_limit", 16 * GIB)
         most = min(most, max(int(MEMORY_SHARE * limit // one), 1))
     # Few numbers of lanes are few programs to compile: idle lanes cost less.

@@ -32,7 +32,7 @@ MAX_EVALUATIONS = 100
 """Evaluations after which a lane gives up."""
 MAX_RESTARTS = 3
 """Times that a lane forgets its history because its step grew, before it gives up."""
-SHARE_TO_WAIT_FOR = 0.25
+SHARE_TO_WAIT_FOR = 0.75
 """Part of the lanes that have to finish before [`advance`][] returns: loading costs about as much as an evaluation."""
 
 States = Float[Array, "lane place variable"]
