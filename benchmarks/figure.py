@@ -1,4 +1,4 @@
-"""One figure of a file of results: solvers beside each other, growth with the number of cities, batches."""
+"""One figure of a file of results: solvers beside each other, growth with the number of cities, geographies, batches."""
 
 from collections.abc import Callable
 from typing import Any
@@ -102,6 +102,29 @@ def _baseline(row: Row, position: int) -> float | None:
     return row["solves"][position]["median_seconds"] if position < len(row["solves"]) else None
 
 
+GEOGRAPHIES = {"stored": "blue", "tiled": "orange", "hierarchical": "green"}
+
+
+def _places(axes: Axes, results: Row) -> None:
+    """Seconds of an evaluation against the number of cities, by geography; with lines of slopes one and two."""
+    rows = results["places"]["evaluations"]
+    for method, colour in GEOGRAPHIES.items():
+        points = [(row["cities"], row["seconds_per_evaluation"]) for row in rows if row["method"] == method]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=style.PALETTE[colour], label=method, **POINTS)
+    cities = sorted({row["cities"] for row in rows})
+    least = min(row["seconds_per_evaluation"] for row in rows)
+    for power, dashes in ((1, ":"), (2, "--")):
+        slope = [least * (n / cities[0]) ** power for n in cities]
+        label = "proportional to cities" + ("" if power == 1 else " squared")
+        axes.plot(cities, slope, dashes, color=style.PALETTE["grey"], linewidth=1.0, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="cities", ylabel="seconds", title="An evaluation, by geography")
+    axes.set_xticks(cities, [f"{n:,}" for n in cities])
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axes.legend(ncols=1, **LEGEND)
+
+
 def _batches(axes: Axes, results: Row) -> None:
     """Equilibria a second against the number of scenarios; a loop of single solves as a line."""
     colours = iter(("blue", "orange", "green", "purple", "vermillion"))
@@ -130,4 +153,9 @@ def _measured(results: Row) -> list[Row]:
     return [row for row in rows if "per_second" in row]
 
 
-PANELS: dict[str, Callable[[Axes, Row], None]] = {"counterfactuals": _solvers, "sizes": _growth, "batches": _batches}
+PANELS: dict[str, Callable[[Axes, Row], None]] = {
+    "counterfactuals": _solvers,
+    "sizes": _growth,
+    "places": _places,
+    "batches": _batches,
+}

@@ -428,11 +428,49 @@ class TestRefusal:
         [
             ({"method": "dense"}, "method must be one of tiled, hierarchical, found 'dense'"),
             ({"relative_error": 1e-14}, "relative_error must be from 1e-12 and below 1"),
+            ({"exponent_range": (3.0, 1.0)}, "exponent_range must be two positive numbers in ascending order"),
+            ({"exponent_range": (0.0, 1.0)}, "exponent_range must be two positive numbers in ascending order"),
+            ({"distance_elasticity": [1.0, -0.5]}, "must be positive and finite, .* found -0.5 in sector 1"),
+            ({"distance_elasticity": [np.nan, np.nan]}, "no sector is traded"),
         ],
     )
     def test_of_options(self, options, match):
+        arguments = {"distance_elasticity": ELASTICITY, "trade_elasticity": 4.0} | options
         with pytest.raises(sj.errors.ModelError, match=match):
-            DistanceCosts.of(*coordinates("uniform"), ELASTICITY, 4.0, **options)
+            DistanceCosts.of(*coordinates("uniform"), **arguments)
+
+    def test_of_traced_coordinates(self):
+        latitude, longitude = (jnp.asarray(degrees) for degrees in coordinates("uniform"))
+
+        def total(latitude, method):
+            costs = DistanceCosts.of(latitude, longitude, ELASTICITY, 4.0, method=method)
+            return costs.log_cost_array((0,))[0].sum()
+
+        with pytest.raises(sj.errors.ModelError, match="latitude and longitude are traced"):
+            jax.grad(lambda latitude: total(latitude, "hierarchical"))(latitude)
+        assert jax.grad(lambda latitude: total(latitude, "tiled"))(latitude).any()
+
+
+def test_trade_elasticity_may_be_traced():
+    latitude, longitude = coordinates("uniform")
+
+    @jax.jit
+    def access(theta):
+        costs = DistanceCosts.of(latitude, longitude, ELASTICITY, theta, leaf_size=LEAF)
+        return costs.geography(theta, (0, 2)).kernel.apply(jnp.ones((CITIES, 2))).sum()
+
+    costs = DistanceCosts.of(latitude, longitude, ELASTICITY, 4.0, leaf_size=LEAF)
+    kernel = costs.geography(jnp.asarray(4.0), (0, 2)).kernel
+    np.testing.assert_allclose(access(4.0), kernel.apply(jnp.ones((CITIES, 2))).sum(), rtol=1e-12)
+
+
+def test_any_exponent_holds_where_nothing_is_interpolated():
+    costs = DistanceCosts.of(*coordinates("uniform", 20), ELASTICITY, 4.0)
+    assert not costs.hierarchy.far
+    economy_problems = list(costs.problems(jnp.asarray(40.0), (0, 2), 20, len(ELASTICITY)))
+    assert economy_problems == []
+    kernel = costs.geography(jnp.asarray(40.0), (0, 2)).kernel
+    assert np.isfinite(kernel.apply(jnp.ones((20, 2)))).all()
 
 
 @pytest.fixture(scope="module")

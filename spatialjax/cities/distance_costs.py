@@ -69,7 +69,7 @@ class DistanceCosts(TradeCosts):
 
         **Arguments:**
 
-        - `latitude`, `longitude`: degrees.
+        - `latitude`, `longitude`: degrees; of the hierarchical method not traced.
         - `distance_elasticity`: theta t by sector, the exponent of the kernel; not a number where a sector is not
           traded.
         - `trade_elasticity`: theta, a number or one by sector; it may be traced.
@@ -85,15 +85,14 @@ class DistanceCosts(TradeCosts):
         **Raises:** `ModelError` for what is not among these; `PrecisionError` without double precision.
         """
         _check(method, relative_error)
-        elasticity = np.asarray(distance_elasticity, float)
+        elasticity = _checked_elasticity(distance_elasticity)
         theta = jnp.broadcast_to(jnp.asarray(trade_elasticity, float), elasticity.shape)
         groups = ColumnGroups.of(_keys(elasticity, jnp.ndim(trade_elasticity) == 0 and share_exponents))
         first = np.asarray(groups.first(), int)
         hierarchy = None
         if method == "hierarchical":
-            point = np.asarray(unit_vectors(jnp.asarray(latitude, float), jnp.asarray(longitude, float)))
-            span = exponent_range or _range(elasticity)
-            hierarchy = build_hierarchy(point, span, relative_error, leaf_size=leaf_size)
+            span = _range(elasticity) if exponent_range is None else _checked_range(exponent_range)
+            hierarchy = _hierarchy(latitude, longitude, span, relative_error, leaf_size)
         return cls(
             latitude=jnp.asarray(latitude, float),
             longitude=jnp.asarray(longitude, float),
@@ -189,6 +188,38 @@ def _check(method: str, relative_error: float) -> None:
 
 
 SMALLEST_ERROR = 1e-12
+
+
+def _checked_elasticity(distance_elasticity: Any) -> np.ndarray:
+    elasticity = np.asarray(distance_elasticity, float)
+    traded = ~np.isnan(elasticity)
+    if not traded.any():
+        raise ModelError("distance_elasticity is not a number in every sector: no sector is traded")
+    if (wrong := np.flatnonzero(traded & ~((elasticity > 0) & (elasticity < np.inf)))).size:
+        raise ModelError(
+            f"distance_elasticity must be positive and finite, or not a number where a sector is not traded; found "
+            f"{elasticity[wrong[0]]:g} in sector {wrong[0]} (counted from 0)"
+        )
+    return elasticity
+
+
+def _checked_range(exponent_range: tuple[float, float]) -> tuple[float, float]:
+    lowest, highest = exponent_range
+    if not 0 < lowest <= highest < np.inf:
+        raise ModelError(f"exponent_range must be two positive numbers in ascending order, found {exponent_range}")
+    return lowest, highest
+
+
+def _hierarchy(latitude: Any, longitude: Any, span: tuple[float, float], relative_error: float, leaf_size: int):
+    if any(isinstance(degrees, jax.core.Tracer) for degrees in (latitude, longitude)):
+        raise ModelError(
+            "latitude and longitude are traced, but a hierarchy of clusters is built from their values: build the "
+            'costs outside of jax.jit and jax.grad and replace latitude and longitude inside, or take method="tiled"'
+        )
+    # Their values are known, even where exponents are traced.
+    with jax.ensure_compile_time_eval():
+        point = np.asarray(unit_vectors(jnp.asarray(latitude, float), jnp.asarray(longitude, float)))
+        return build_hierarchy(point, span, relative_error, leaf_size=leaf_size)
 
 
 def _keys(elasticity: np.ndarray, shared: bool) -> list:

@@ -106,6 +106,7 @@ def build_hierarchy(
         for level, pairs in enumerate(apart.far)
         if len(pairs)
     ]
+    lowest, highest = (span.lowest, span.highest) if levels else (0.0, np.inf)  # nothing is interpolated
     return Hierarchy(
         slot=jnp.asarray(tree.slot),
         position=jnp.asarray(tree.position()),
@@ -115,8 +116,8 @@ def build_hierarchy(
             for one in levels
         ),
         point=jnp.asarray(point),
-        lowest=jnp.asarray(span.lowest),
-        highest=jnp.asarray(span.highest),
+        lowest=jnp.asarray(lowest),
+        highest=jnp.asarray(highest),
         relative_error=jnp.asarray(max((one.error for one in levels), default=0.0)),
     )
 
