@@ -1,4 +1,4 @@
-"""One figure of a file of results: solvers beside each other, growth with the number of cities, geographies, batches."""
+"""One figure of results: solvers beside each other, growth with the number of cities, geographies, batches."""
 
 from collections.abc import Callable
 from typing import Any
