@@ -1,8 +1,10 @@
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.collections import PolyCollection
@@ -11,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path as Polygon
 
 import spatialjax as sj
-from spatialjax.errors import ModelError
+from spatialjax.errors import ModelError, OutputError
 from spatialjax.plots import city_map, save_figure, share_against_premium, style, wedge_difference
+from spatialjax.plots.drawn import decoration, drawn_data
 from spatialjax.plots.fit import fit_polynomial
 from spatialjax.plots.labels import describe
 from spatialjax.plots.maps import MAP_EXTENT
@@ -457,19 +460,64 @@ def test_saved_figures_are_the_same_bytes(kind, metros, share, tmp_path):
     def draw():
         return city_map(share, metros) if kind == "map" else share_against_premium(metros)
 
-    png, svg = save_figure(draw(), tmp_path / "new" / "figure.v1")
-    assert (png.name, svg.name) == ("figure.v1.png", "figure.v1.svg")
+    png, svg, data = save_figure(draw(), tmp_path / "new" / "figure.v1")
+    assert (png.name, svg.name, data.name) == ("figure.v1.png", "figure.v1.svg", "figure.v1.csv")
     assert png.read_bytes()[:4] == b"\x89PNG"
     figure = draw()
     for name in ("again", "once_more"):
         again = save_figure(figure, tmp_path / name)
         assert again[1].read_bytes() == svg.read_bytes()
         assert again[0].read_bytes() == png.read_bytes()
+        assert again[2].read_bytes() == data.read_bytes()
     assert b"<dc:date>" not in svg.read_bytes()
 
 
+def test_data_of_a_map_are_saved_and_its_points_have_names(metros, share, tmp_path):
+    """Every city once, with the value that its colour shows; hovering says both."""
+    unknown = share.where(share["city"] != "10180")  # Abilene
+    svg, csv = save_figure(city_map(unknown, metros, title="Share"), tmp_path / "map", formats=["svg"])
+    drawn = pd.read_csv(csv).set_index("name")
+    assert set(drawn["kind"]) == {"points"}
+    assert len(drawn) == metros.sizes["city"]
+    assert set(drawn["panel"]) == {"Share"}
+    for city in (0, 17, 200):
+        title, value = str(metros["title"].values[city]), float(unknown.values[city])
+        np.testing.assert_allclose(drawn.loc[title, "value"], value)
+    titles = [element.text for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == metros.sizes["city"]
+    austin = drawn.loc["Austin-Round Rock, TX", "value"]
+    assert f"Austin-Round Rock, TX: {austin:.3g}" in titles
+
+
+def test_data_of_lines_points_bars_and_bands_are_read_off_the_figure():
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    left.set_title("left")
+    left.plot([0.0, 1.0], [2.0, 3.0], label="a line")
+    left.axhline(5.0)
+    decoration(left.scatter([9.0], [9.0]))
+    right.bar(["p", "q"], [4.0, 6.0], label="bars")
+    right.fill_between([0.0, 1.0], [0.0, 0.0], [1.0, 1.0])
+    data = drawn_data(figure)
+    line = data[data["panel"] == "left"]
+    assert line[["series", "kind", "x", "y"]].values.tolist() == [["a line", "line", 0, 2], ["a line", "line", 1, 3]]
+    bars = data[data["kind"] == "bar"]
+    assert bars[["panel", "x", "y"]].values.tolist() == [["2", 0, 4], ["2", 1, 6]]
+    assert (data["kind"] == "band").sum() > 4
+
+
+def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OutputError, match=r"cannot write .*empty.png: No space left"):
+        save_figure(style.new_figure(3.0, 2.0), tmp_path / "empty")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_png_has_200_dots_per_inch(tmp_path):
-    (path,) = save_figure(style.new_figure(3.0, 2.0), tmp_path / "empty", formats=["png"])
+    path, _ = save_figure(style.new_figure(3.0, 2.0), tmp_path / "empty", formats=["png"])
     header = path.read_bytes()[16:24]
     assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == (600, 400)
 

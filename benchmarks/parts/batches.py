@@ -30,7 +30,7 @@ LOOP = 16
 """Scenarios that are also solved one by one, and compared."""
 OPTIMA = 4
 """Scenarios whose optima are also found one by one."""
-BRIEF = 5.0
+BRIEF = 15.0
 """Seconds up to which a batch is called once to compile, and then timed. Longer ones have been compiled by the batch
 before, or compile for much less time than they run."""
 SHARE_OF_MEMORY = 0.25

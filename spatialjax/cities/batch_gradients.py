@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -117,6 +118,10 @@ class _AdjointProblems(Problems):
             count=cities.count,
             workspace=3 * cities.workspace,
         )
+
+    def steps(self):
+        """Without scenarios and their states: lanes hold what they need of them."""
+        return replace(self, cities=self.cities.steps(), states=None, converged=None, count=0)
 
     def load(self, indices):
         """Start at zero; keep the state, the outcome's derivatives in it, and what systems do not share."""

@@ -5,6 +5,7 @@ kernel of trade is one of matrices, and a lane whose scenario has been solved is
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -174,6 +175,10 @@ class CityProblems(Problems):
             count=scenarios.count,
             workspace=WORKSPACE * int(np.prod(sizes)) * start.log_rent.dtype.itemsize,
         )
+
+    def steps(self):
+        """Without scenarios and starts: lanes hold what they need of them."""
+        return replace(self, scenarios=None, starts=None, count=0)
 
     def load(self, indices):
         """The starts of these scenarios and what their systems do not share."""

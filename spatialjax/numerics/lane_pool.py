@@ -42,6 +42,13 @@ class Problems(eqx.Module):
         """Where the searches for these systems start, and what lanes need of them."""
         raise NotImplementedError
 
+    def steps(self) -> "Problems":
+        """What residuals and results need, of the same structure whatever the number of systems.
+
+        A program that is compiled for it serves any number of them.
+        """
+        return self
+
     def residual(self, own: Own) -> Callable[[States], States]:
         """The residuals of all lanes as a function of their states; what it computes once is computed here."""
         raise NotImplementedError
@@ -63,7 +70,7 @@ def work_off(
     A lane whose system is solved is loaded with the next one while the others go on. With `devices` lanes are divided
     over them, and each goes on by itself. A single lane has nobody to share anything with: systems are solved alone.
     """
-    limits = (jnp.asarray(tolerance), jnp.asarray(max_evaluations))
+    limits, steps = (jnp.asarray(tolerance), jnp.asarray(max_evaluations)), problems.steps()
     if lanes == 1:
         yield from (_alone(problems, index, limits) for index in range(problems.count))
         return
@@ -76,11 +83,11 @@ def work_off(
             occupant[lane], fresh[lane] = waiting.popleft(), True
         if fresh.any():
             state, own = _load(problems, state, own, jnp.asarray(fresh), jnp.asarray(np.maximum(occupant, 0)))
-        state = go_on((problems, limits), (own, state))
+        state = go_on((steps, limits), (own, state))
         finished = (occupant >= 0) & ~np.asarray(state.working)
         converged = np.asarray(state.converged)
         if found := np.flatnonzero(finished & converged).tolist():
-            results = jax.device_get(_results(problems, state, own))
+            results = jax.device_get(_results(steps, state, own))
             yield occupant[found], jax.tree.map(lambda leaf: leaf[found], results)
         for lane in np.flatnonzero(finished & ~converged):
             yield _alone(problems, int(occupant[lane]), limits)

@@ -13,6 +13,7 @@ from spatialjax.plots.labels import (
     common_pair,
     employment_share,
     match_cities,
+    point_names,
     total_employment,
     wage_bill,
     wage_premium,
@@ -157,7 +158,8 @@ def _share_and_premium(result: xr.Dataset) -> Points:
     if not known.any():
         raise ModelError("no city employs both occupations at a positive wage")
     mean = np.average(premium[known], weights=workers[known])
-    return Points(employment_share(result, common_pair(result)[0]), premium - mean, workers).known()
+    share, names = employment_share(result, common_pair(result)[0]), point_names(result)
+    return Points(share, premium - mean, workers, names=names).known()
 
 
 def _predicted_share(result: xr.Dataset) -> Points:
@@ -166,4 +168,5 @@ def _predicted_share(result: xr.Dataset) -> Points:
     in_sector, in_city = bill.sum(1), bill.sum((1, 2))
     national = bill[:, 0].sum(0) / np.where(in_sector.sum(0) > 0, in_sector.sum(0), 1.0)
     paid = np.where(in_city > 0, in_city, np.nan)
-    return Points(in_sector @ national / paid, bill[:, 0].sum(1) / paid, total_employment(result)).known()
+    predicted, actual = in_sector @ national / paid, bill[:, 0].sum(1) / paid
+    return Points(predicted, actual, total_employment(result), names=point_names(result)).known()

@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
-from spatialjax.plots.labels import by_city, describe, total_employment
+from spatialjax.plots.labels import by_city, describe, point_names, total_employment
 from spatialjax.plots.maps import Base, add_colour_bar, colours, draw_base, draw_cities
 from spatialjax.plots.scatter import heading
 
@@ -87,7 +87,7 @@ def _draw_row(row: list[Axes], panels: Sequence[FlowPanel], data: xr.Dataset, la
     areas = np.maximum(style.marker_areas(employment, largest=LARGEST_DOT), SMALLEST_DOT)
     for axes, panel, cost in zip(row, panels, costs, strict=True):
         base = draw_base(axes, data)
-        circles = draw_cities(axes, base.x, base.y, cost, areas, scale)
+        circles = draw_cities(axes, base.x, base.y, cost, areas, scale, point_names(data))
         _draw_flows(axes, base, _from_to(panel, data), areas)
         if base.domestic:
             axes.set_xlim(right=EASTERN_EDGE)

@@ -141,6 +141,12 @@ def city_names(cities: Sequence[str], *results: xr.Dataset) -> str:
     return "; ".join(names)
 
 
+def point_names(result: xr.Dataset) -> Array:
+    """What each city is called: its `title`, or its code."""
+    named = "title" in result.variables and result["title"].dims == ("city",)
+    return result["title" if named else "city"].values.astype(str)
+
+
 def wage_premium(result: xr.Dataset) -> Array:
     """Log wage of the first over the second occupation by city; NaN where one of them is not employed."""
     wage = variable(result, "wage").transpose("city", "occupation").values.astype(float)

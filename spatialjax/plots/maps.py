@@ -15,7 +15,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
-from spatialjax.plots.labels import by_city, describe, total_employment
+from spatialjax.plots.drawn import decoration, give_names
+from spatialjax.plots.labels import by_city, describe, point_names, total_employment
 from spatialjax.plots.projection import (
     INSET_FRAMES,
     STATE_REGIONS,
@@ -88,7 +89,8 @@ def draw_map(
     value, employment = by_city(values, data), total_employment(data)
     base = draw_base(axes, data, outlines=outlines)
     areas = style.marker_areas(employment, largest=largest_marker)
-    circles = draw_cities(axes, base.x, base.y, value, areas, colours(value, diverging))
+    scale = colours(value, diverging)
+    circles = draw_cities(axes, base.x, base.y, value, areas, scale, point_names(data))
     add_colour_bar(axes, circles, value, label or describe(values))
     _add_size_legend(axes, float(np.nanmax(employment)), largest_marker, inside=base.domestic)
 
@@ -142,8 +144,9 @@ def _draw_outlines(axes: Axes) -> None:
     for state, rings in state_outlines().items():
         edge = style.LAND if state in STATE_REGIONS else style.BORDER
         land = PolyCollection(rings, facecolor=style.LAND, edgecolor=edge, linewidth=0.5, zorder=1)
-        axes.add_collection(land)
-    axes.add_collection(LineCollection(list(INSET_FRAMES.values()), color="#BBBBBB", linewidth=0.6, zorder=1))
+        decoration(axes.add_collection(land))
+    frames = LineCollection(list(INSET_FRAMES.values()), color="#BBBBBB", linewidth=0.6, zorder=1)
+    decoration(axes.add_collection(frames))
 
 
 def _draw_graticule(axes: Axes, longitude: Array, latitude: Array) -> tuple[Array, Array]:
@@ -161,14 +164,18 @@ def _degrees(degrees: float, positive: str, negative: str) -> str:
     return f"{abs(degrees):g}°{positive if degrees > 0 else negative if degrees < 0 else ''}"
 
 
-def draw_cities(axes: Axes, x: Array, y: Array, value: Array, areas: Array, colours: dict[str, Any]) -> PathCollection:
+def draw_cities(
+    axes: Axes, x: Array, y: Array, value: Array, areas: Array, colours: dict[str, Any], names: Array
+) -> PathCollection:
     """Circles, the largest first; those without a value are empty and lie below the others."""
     order = np.argsort(-areas, kind="stable")
-    x, y, value, areas = x[order], y[order], value[order], areas[order]
+    x, y, value, areas, names = x[order], y[order], value[order], areas[order], names[order]
     known, empty = np.isfinite(value), ~np.isfinite(value)
     edge: dict[str, Any] = {"edgecolor": style.INK, "linewidth": 0.3}
-    axes.scatter(x[empty], y[empty], areas[empty], facecolor="none", zorder=2, **edge)
-    return axes.scatter(x[known], y[known], areas[known], c=value[known], zorder=3, **edge, **colours)
+    give_names(axes.scatter(x[empty], y[empty], areas[empty], facecolor="none", zorder=2, **edge), names[empty])
+    circles = axes.scatter(x[known], y[known], areas[known], c=value[known], zorder=3, **edge, **colours)
+    give_names(circles, names[known])
+    return circles
 
 
 def add_colour_bar(axes: Axes | Sequence[Axes], circles: PathCollection, value: Array, label: str) -> None:

@@ -19,6 +19,7 @@ from spatialjax.plots.labels import (
     kept_cities,
     match_cities,
     percent_change,
+    point_names,
     total_employment,
     variable,
     wedge_gap,
@@ -209,7 +210,7 @@ def wedge_at_optimum(pairs: Sequence[tuple[str, xr.Dataset, xr.Dataset]], *, tit
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, (label, baseline, optimum) in zip(panels, pairs, strict=True):
         gaps = wedge_gap(baseline), wedge_gap(match_cities(optimum, baseline))
-        points = Points(*gaps, total_employment(baseline)).known()
+        points = Points(*gaps, total_employment(baseline), names=point_names(baseline)).known()
         style.dress_axes(axes)
         axes.margins(0.07)
         draw_points(axes, points, BLUE, biggest)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
-from spatialjax.plots.labels import by_city, match_cities, total_employment
+from spatialjax.plots.drawn import give_names
+from spatialjax.plots.labels import by_city, match_cities, point_names, total_employment
 from spatialjax.plots.scatter import heading, label_log_workers, zero_line
 
 PRICE_COMPONENTS = {
@@ -121,7 +122,8 @@ def _draw_components(axes: Axes, parts: xr.Dataset, names: Sequence[str], size: 
         if name in parts:
             label = label if name in known else fill(str(parts[name].attrs.get("long_name", name)), 40)
             look: dict[str, Any] = {"c": style.PALETTE[colour], "marker": marker, "alpha": 0.55, "linewidth": 0.0}
-            axes.scatter(size, by_city(parts[name], parts), 7.0, label=label, zorder=3 - place / 100, **look)
+            dots = axes.scatter(size, by_city(parts[name], parts), 7.0, label=label, zorder=3 - place / 100, **look)
+            give_names(dots, point_names(parts))
 
 
 def _add_legend(column: Sequence[Axes]) -> None:

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
+from spatialjax.plots.drawn import give_names
 from spatialjax.plots.fit import Fit, fit_polynomial
-from spatialjax.plots.labels import employment_share, total_employment
+from spatialjax.plots.labels import employment_share, point_names, total_employment
 
 Array = np.ndarray
 
@@ -32,7 +33,7 @@ BLUE, GREY = style.PALETTE["blue"], style.PALETTE["grey"]
 class Points:
     """Points of a scatter plot, the workers that each stands for, and the degree of the curve through them.
 
-    The curve is fitted by least squares, `weighted` by workers or not.
+    The curve is fitted by least squares, `weighted` by workers or not. `names` are those of the points, if any.
     """
 
     x: Array
@@ -40,6 +41,7 @@ class Points:
     workers: Array
     degree: int = 1
     weighted: bool = True
+    names: Array | None = None
 
     def known(self, keep: Array | bool = True) -> "Points":
         """The points to keep that have both coordinates and workers.
@@ -49,7 +51,8 @@ class Points:
         known = self.are_known() & keep
         if not known.any():
             raise ModelError("no city has workers and both of the values that this figure compares")
-        return replace(self, x=self.x[known], y=self.y[known], workers=self.workers[known])
+        names = None if self.names is None else self.names[known]
+        return replace(self, x=self.x[known], y=self.y[known], workers=self.workers[known], names=names)
 
     def are_known(self) -> Array:
         """Which points have both coordinates and workers."""
@@ -63,13 +66,15 @@ class Points:
 
 def against_share(y: Array, baseline: xr.Dataset, occupation: str, keep: Array | bool = True) -> Points:
     """Values by city against an occupation's share of employment."""
-    return Points(employment_share(baseline, occupation), y, total_employment(baseline)).known(keep)
+    share, names = employment_share(baseline, occupation), point_names(baseline)
+    return Points(share, y, total_employment(baseline), names=names).known(keep)
 
 
 def against_size(y: Array, baseline: xr.Dataset, keep: Array | bool = True) -> Points:
     """Values by city against log employment."""
     workers = total_employment(baseline)
-    return Points(np.log(np.where(workers > 0, workers, np.nan)), y, workers).known(keep)
+    log_workers = np.log(np.where(workers > 0, workers, np.nan))
+    return Points(log_workers, y, workers, names=point_names(baseline)).known(keep)
 
 
 def draw_points(axes: Axes, points: Points, colour: str, reference: float | None = None) -> None:
@@ -77,7 +82,8 @@ def draw_points(axes: Axes, points: Points, colour: str, reference: float | None
     order = np.argsort(-points.workers, kind="stable")
     areas = style.marker_areas(points.workers, largest=MARKER, reference=reference)[order]
     face = to_rgba(colour, 0.4)
-    axes.scatter(points.x[order], points.y[order], areas, facecolor=face, edgecolor=colour, linewidth=0.4)
+    circles = axes.scatter(points.x[order], points.y[order], areas, facecolor=face, edgecolor=colour, linewidth=0.4)
+    give_names(circles, None if points.names is None else points.names[order])
 
 
 def draw_fit(axes: Axes, points: Points, colour: str) -> None:

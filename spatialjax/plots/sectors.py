@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
 from spatialjax.plots.annotate import name_points
+from spatialjax.plots.drawn import give_names
 from spatialjax.plots.labels import describe, match_cities
 from spatialjax.plots.scatter import (
     BLUE,
@@ -104,14 +105,16 @@ def input_intensity(
     for values, what in ((input_intensity, "input intensity"), (workers, "workers")):
         _check_sectors(values, sectors, what)
     x, y, size = (v.sel(sector=sectors).values.astype(float) for v in (intensity, input_intensity, workers))
-    everything = Points(x, y, size)
+    names = np.array(sectors) if labels is None else labels.sel(sector=sectors).values
+    everything = Points(x, y, size, names=names)
     points, drawn = everything.known(), np.array(sectors)[everything.are_known()].tolist()
     figure = style.new_figure(6.4, 5.0)
     axes = figure.add_subplot()
     style.dress_axes(axes)
     axes.margins(0.1)
     areas = style.marker_areas(points.workers, largest=300.0)
-    axes.scatter(points.x, points.y, areas, facecolor=BLUE, alpha=0.5, edgecolor=BLUE, linewidth=0.4)
+    circles = axes.scatter(points.x, points.y, areas, facecolor=BLUE, alpha=0.5, edgecolor=BLUE, linewidth=0.4)
+    give_names(circles, points.names)
     draw_fit(axes, points, LINE_COLOURS[BLUE])
     axes.set_xlabel(describe(intensity) or "Share of the sector's wage bill")
     axes.set_ylabel(describe(input_intensity) or "The same, mean over the inputs used")

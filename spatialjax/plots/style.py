@@ -13,6 +13,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
+from spatialjax.files import write
+from spatialjax.plots.drawn import drawn_data, mark_named_points, refine_svg
+
 Array = np.ndarray
 
 PALETTE = {
@@ -168,15 +171,19 @@ def save_figure(
     *,
     formats: Iterable[str] = ("png", "svg"),
 ) -> list[Path]:
-    """Write a figure as `path_stem`.png (200 dots per inch) and `path_stem`.svg; returns the paths.
+    """Write a figure as `path_stem`.png (200 dots per inch) and .svg, and its data as .csv; returns the paths.
 
-    The same figure gives the same bytes: no date is recorded, and identifiers in the SVG are not random.
-    Missing folders are made.
+    The same figure gives the same bytes: no date is recorded, and identifiers in the SVG are not random. Named points
+    have titles in the SVG, which show on hovering. The data are those of [`drawn_data`][]. Missing folders are made.
+
+    **Raises:** `OutputError` naming the file where it cannot be written; there is then no part of it.
     """
     stem = Path(path_stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    texts = mark_named_points(figure)
     with _settled_layout(figure):
-        return [_save(figure, stem.with_name(f"{stem.name}.{kind}"), kind) for kind in formats]
+        paths = [_save(figure, stem.with_name(f"{stem.name}.{kind}"), kind, texts) for kind in formats]
+    data = drawn_data(figure)
+    return [*paths, write(stem.with_name(f"{stem.name}.csv"), lambda path: data.to_csv(path, index=False))]
 
 
 @contextmanager
@@ -202,8 +209,13 @@ def _settled_layout(figure: Figure) -> Iterator[None]:
         figure.set_layout_engine(engine)
 
 
-def _save(figure: Figure, path: Path, kind: str) -> Path:
+def _save(figure: Figure, path: Path, kind: str, texts: dict[str, list[str]]) -> Path:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with plot_style():
-        figure.savefig(path, format=kind, dpi=200, metadata=metadata)
-    return path
+
+    def save(temporary: Path) -> None:
+        with plot_style():
+            figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)
+        if kind == "svg":
+            refine_svg(temporary, texts)
+
+    return write(path, save)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
 from spatialjax.plots.annotate import name_points
+from spatialjax.plots.drawn import give_names
 from spatialjax.plots.labels import variable
 from spatialjax.plots.scatter import BLUE, heading, label_log_workers, note
 
@@ -124,7 +125,8 @@ def by_population(name: str, *, scale: float = 1.0) -> Callable[[Axes, xr.Datase
         known = np.isfinite(x) & np.isfinite(y)
         if not known.any():
             raise ModelError(f"no zone has both a population and the variable {name}")
-        axes.scatter(x[known], y[known], DOT, facecolor=to_rgba(BLUE, 0.35), edgecolor=BLUE, linewidth=0.4)
+        dots = axes.scatter(x[known], y[known], DOT, facecolor=to_rgba(BLUE, 0.35), edgecolor=BLUE, linewidth=0.4)
+        give_names(dots, result.get("title", result["zone"]).values[known])
         return x, y
 
     return draw

@@ -4,8 +4,6 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import xarray as xr
 from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
+from spatialjax.files import write
 
 PACKAGES = (
     "spatialjax",
@@ -33,20 +32,6 @@ PACKAGES = (
 )
 
 
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved onto it once the block has ended without an error."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def prepare_folder(folder: str | Path) -> Path:
     """Create the folder for results, or say why that is impossible."""
     folder = Path(folder)
@@ -57,16 +42,6 @@ def prepare_folder(folder: str | Path) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write results to {folder}: {error.strerror}; choose another with --out") from error
     return folder
-
-
-def write(path: Path, writer: Callable[[Path], Any]) -> Path:
-    """Write a file whole or not at all."""
-    try:
-        with replaced(path) as temporary:
-            writer(temporary)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
 
 
 def write_dataset(path: Path, dataset: xr.Dataset) -> Path:
