@@ -9,6 +9,10 @@ from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve, solve_with
 from spatialjax.cities.flows import expenditure_share
+from spatialjax.cities.history import Decomposition, decompose
+from spatialjax.cities.history_1980 import residents_1990, stylised_1980
+from spatialjax.cities.history_steps import Part
+from spatialjax.cities.history_technology import historical_steps, in_units_of
 from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, land_dividend
 from spatialjax.cities.input_links import CityInputMix, InputLinks, NationalInputMix
 from spatialjax.cities.instruments import (
@@ -50,6 +54,7 @@ __all__ = [
     "CityInputMix",
     "CityOccupationTransfers",
     "CityTransfers",
+    "Decomposition",
     "Economy",
     "EqualGains",
     "Equilibria",
@@ -82,6 +87,7 @@ __all__ = [
     "OptimalPolicy",
     "Optimum",
     "ParetoWeights",
+    "Part",
     "PhasedOutPayment",
     "PolicyEffect",
     "Preferences",
@@ -95,6 +101,7 @@ __all__ = [
     "WelfareReference",
     "build_accounts",
     "certify",
+    "decompose",
     "density",
     "describe_failures",
     "errors",
@@ -105,6 +112,8 @@ __all__ = [
     "frontier_curvature",
     "gradient_many",
     "granular",
+    "historical_steps",
+    "in_units_of",
     "invert",
     "land_dividend",
     "load_data",
@@ -113,12 +122,14 @@ __all__ = [
     "optimum",
     "optimum_many",
     "policy_effect",
+    "residents_1990",
     "social_value_ratio",
     "solve",
     "solve_as_completed",
     "solve_many",
     "solve_with",
     "stability",
+    "stylised_1980",
     "take",
     "validate",
     "wedge",

@@ -1,4 +1,4 @@
-"""The command line: `spatialjax run`, `spatialjax sweep`, `spatialjax bench`, `spatialjax validate`."""
+"""The command line: one command for each thing that is asked of the library."""
 
 import sys
 from collections.abc import Iterator
@@ -24,6 +24,10 @@ console = Console(highlight=False)
 if not console.is_terminal:
     console = Console(highlight=False, width=120)
 errors = Console(stderr=True, highlight=False)
+
+
+ROWS_SHOWN = 20
+"""Of a long table of a comparison."""
 
 
 class ConsoleReporter:
@@ -78,37 +82,45 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="override a value: --set model.trade_elasticity=8")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="remove the results of another configuration from the folder")
+    ] = False,
 ) -> None:
-    """Run a configuration: calibrate, solve, compare, and write tables, figures and NetCDF files."""
+    """Run a configuration: calibrate, solve, compare, and write tables, figures, NetCDF files and a report."""
     with _readable_errors():
         _double_precision()
         from spatialjax.workflow.config import (
             DensityRunConfig,
             GranularRunConfig,
+            HistoryRunConfig,
             SpilloverRunConfig,
             SweepRunConfig,
             load_config,
         )
         from spatialjax.workflow.density_run import run_density
         from spatialjax.workflow.granular_run import run_granular
+        from spatialjax.workflow.history_run import run_history
         from spatialjax.workflow.run import run as run_cities
         from spatialjax.workflow.spillover_run import run_spillovers
 
         loaded = load_config(config, set_ or ())
         match loaded:
             case GranularRunConfig():
-                granular = run_granular(loaded, out, ConsoleReporter())
+                granular = run_granular(loaded, out, ConsoleReporter(), anew=anew)
                 _show(_compact(granular.figures), granular.folder, granular.files, digits=3)
             case DensityRunConfig():
-                density = run_density(loaded, out, ConsoleReporter())
+                density = run_density(loaded, out, ConsoleReporter(), anew=anew)
                 _show(density.figures, density.folder, density.files, digits=3)
             case SpilloverRunConfig():
-                estimated = run_spillovers(loaded, out, ConsoleReporter())
+                estimated = run_spillovers(loaded, out, ConsoleReporter(), anew=anew)
                 _show(estimated.figures, estimated.folder, estimated.files, digits=3)
+            case HistoryRunConfig():
+                history = run_history(loaded, out, ConsoleReporter(), anew=anew)
+                _show(history.figures, history.folder, history.files, digits=3)
             case SweepRunConfig():
                 raise ConfigError(f"{config} describes a sweep: spatialjax sweep {config}")
             case _:
-                cities = run_cities(loaded, out, ConsoleReporter())
+                cities = run_cities(loaded, out, ConsoleReporter(), anew=anew)
                 figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
                 _show(figures, cities.folder, cities.files)
 
@@ -165,6 +177,37 @@ def bench(context: typer.Context) -> None:
         from spatialjax.bench import bench as run_benchmarks
 
         raise typer.Exit(run_benchmarks(context.args))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="folder of a run")],
+    second: Annotated[Path, typer.Argument(help="folder of another")],
+    out: Annotated[Path, typer.Option(help="folder for tables, maps and the report")] = Path("results/comparison"),
+    anew: Annotated[
+        bool, typer.Option("--anew", help="remove the results of another comparison from the folder")
+    ] = False,
+) -> None:
+    """Compare two runs: their figures, variables, cities and configurations; maps of differences; a report."""
+    with _readable_errors():
+        _double_precision()
+        from spatialjax.workflow.comparison import compare as compare_runs
+
+        found = compare_runs(first, second, out, ConsoleReporter(), anew=anew)
+        for name, table in found.tables.items():
+            if name != "places":
+                shown = table.drop(columns=["difference", "at"] if name == "variables" else [])
+                console.print(_table(shown.head(ROWS_SHOWN), 4))
+        console.print(_describe_files(found.folder, found.files), soft_wrap=True)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="folder of a run that has ended")]) -> None:
+    """Write the report of a run again, from what is in its folder."""
+    with _readable_errors():
+        from spatialjax.report.folder import write_report
+
+        console.print(f"report: {write_report(folder)}", soft_wrap=True)
 
 
 @app.command()

@@ -30,7 +30,7 @@ def test_a_table_is_computed_once(tmp_path):
     pd.testing.assert_frame_equal(first, FRAME, rtol=1e-9)
     assert calls == [1]
     assert again.reused == ["premium"]
-    assert again.paths == [tmp_path / "premium.csv"]
+    assert again.paths == [tmp_path / "premium.csv", tmp_path / "premium.tex"]
 
 
 def test_another_configuration_begins_anew(tmp_path):

@@ -21,11 +21,11 @@ from spatialjax.cli import app
 from spatialjax.errors import ConfigError, OutputError
 from spatialjax.workflow import sweep_run, sweep_tables
 from spatialjax.workflow.config import RunConfig, SweepRunConfig, load_config
+from spatialjax.workflow.identity import differences, identity
 from spatialjax.workflow.sweep_answers import Record, approach
 from spatialjax.workflow.sweep_batches import Batches
 from spatialjax.workflow.sweep_calibration import with_keys
 from spatialjax.workflow.sweep_folder import SweepFolder, write_durably
-from spatialjax.workflow.sweep_identity import differences, identity
 from spatialjax.workflow.sweep_progress import Pace, duration
 from spatialjax.workflow.sweep_run import run_sweep
 from spatialjax.workflow.sweep_scenarios import scenario_table
@@ -600,7 +600,7 @@ class TestFolder:
         assert differences(before, identity(config)) == []
         more = load_config(folder / "grid.toml", ["sweep.max_memory=2", "sweep.combined=false", "output.folder=x"])
         assert differences(before, identity(more)) == []
-        monkeypatch.setattr("spatialjax.workflow.sweep_identity.environment", lambda: {"versions": {"jax": "0.0"}})
+        monkeypatch.setattr("spatialjax.workflow.identity.environment", lambda: {"versions": {"jax": "0.0"}})
         assert all(line.startswith("versions.") for line in differences(before, identity(config)))
         assert "0.0 here" in " ".join(differences(before, identity(config)))
         copied = tmp_path / "small.nc"
@@ -698,10 +698,10 @@ import jax
 sys.path.insert(0, {tests!r})
 from test_workflow_sweep import stand_in
 from spatialjax.cli import app
-from spatialjax.workflow import sweep_identity, sweep_run
+from spatialjax.workflow import identity, sweep_run
 stand_in(pause=0.004)
 # A process that was forked cannot use JAX.
-sweep_run.environment = sweep_identity.environment = lambda: {{"versions": {{}}}}
+sweep_run.environment = identity.environment = lambda: {{"versions": {{}}}}
 out, log = sys.argv[1:]
 for line in sys.stdin:  # a line for each attempt; its process is told, which is then killed
     child = os.fork()
@@ -752,4 +752,4 @@ class TestKilled:
         assert check_parts(out, MANY) == MANY
         xr.testing.assert_identical(xr.load_dataset(out / "sweep.nc"), xr.load_dataset(tmp_path / "whole" / "sweep.nc"))
         names = {path.name for path in (*out.iterdir(), *(out / "parts").iterdir()) if path.name.startswith(".")}
-        assert names == {".sweep.lock"}
+        assert names == {".spatialjax.lock"}

@@ -15,6 +15,7 @@ from spatialjax.plots.granular import (
     optimal_policy_changes,
     production_and_elasticity,
 )
+from spatialjax.plots.history import contribution_bars, population_by_share, technology_change
 from spatialjax.plots.hubs import FlowPanel, trade_flow_maps
 from spatialjax.plots.maps import city_map
 from spatialjax.plots.policy import (
@@ -27,12 +28,14 @@ from spatialjax.plots.policy import (
 from spatialjax.plots.prices import price_decomposition_panels
 from spatialjax.plots.sectors import exogenous_productivity, input_intensity
 from spatialjax.plots.style import save_figure
+from spatialjax.plots.validation import validation_panels
 from spatialjax.plots.variants import Comparison, variant_panels
 
 __all__ = [
     "Comparison",
     "FlowPanel",
     "city_map",
+    "contribution_bars",
     "earnings_against_density",
     "earnings_densities",
     "employment_change",
@@ -44,6 +47,7 @@ __all__ = [
     "model_fit",
     "optimal_policy_changes",
     "percentile_panels",
+    "population_by_share",
     "predicted_wage_bill_share",
     "price_decomposition_panels",
     "production_and_elasticity",
@@ -52,8 +56,10 @@ __all__ = [
     "share_against_premium",
     "size_change",
     "specialisation_change",
+    "technology_change",
     "trade_flow_maps",
     "transfer_map",
+    "validation_panels",
     "variant_panels",
     "wedge_at_optimum",
     "wedge_difference",

@@ -27,6 +27,9 @@ NAMESPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
 }
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+NUMBERS_OF_CIRCLE, HALF_CIRCLE = 2 + 8 * 6, 2 + 4 * 6 - 1
+"""Coordinates of a circle in arcs, and the place of its highest point's second one."""
 MANY_DIGITS = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -59,7 +62,8 @@ def _of_axes(axes: Axes, number: int) -> Iterator[pd.DataFrame]:
     if axes.get_label() == "<colorbar>":
         return
     panel = axes.get_title() or axes.get_title(loc="left") or str(number)
-    for artist in (*axes.collections, *axes.lines, *axes.containers):
+    artists: list[Any] = [*axes.collections, *axes.lines, *axes.containers]
+    for artist in artists:
         if getattr(artist, UNDRAWN, False):
             continue
         for part in _of_artist(artist, axes):
@@ -102,7 +106,7 @@ def _points(points: PathCollection) -> dict[str, Any]:
 
 def mark_named_points(figure: Figure) -> dict[str, list[str]]:
     """Give collections of named points identifiers in SVG files, and return what hovering over each point shows."""
-    texts = {}
+    texts: dict[str, list[str]] = {}
     for axes in figure.axes:
         for points in axes.collections:
             if isinstance(points, PathCollection) and hasattr(points, NAMES):
@@ -140,9 +144,22 @@ def refine_svg(path: Path, texts: dict[str, list[str]]) -> None:
             title = ElementTree.Element(f"{{{SVG}}}title")
             title.text = text
             mark.insert(0, title)
+            _as_circle(mark)
     for line in tree.iter(f"{{{SVG}}}path"):
         line.set("d", MANY_DIGITS.sub(lambda number: f"{float(number[0]):.2f}", line.get("d", "")))
     tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _as_circle(mark: ElementTree.Element) -> None:
+    """A path of eight arcs, as matplotlib draws circles, as the circle that it is: a fifth of the size."""
+    numbers = [float(number) for number in NUMBER.findall(mark.get("d", ""))]
+    if len(numbers) != NUMBERS_OF_CIRCLE:
+        return
+    x, bottom, top = numbers[0], numbers[1], numbers[HALF_CIRCLE]
+    mark.tag = f"{{{SVG}}}circle"
+    del mark.attrib["d"]
+    sizes = {"cx": x, "cy": (bottom + top) / 2, "r": abs(bottom - top) / 2}
+    mark.attrib.update({name: f"{size:.2f}" for name, size in sizes.items()})
 
 
 def _marks(group: ElementTree.Element) -> list[ElementTree.Element]:

@@ -105,9 +105,8 @@ def input_intensity(
     for values, what in ((input_intensity, "input intensity"), (workers, "workers")):
         _check_sectors(values, sectors, what)
     x, y, size = (v.sel(sector=sectors).values.astype(float) for v in (intensity, input_intensity, workers))
-    names = np.array(sectors) if labels is None else labels.sel(sector=sectors).values
-    everything = Points(x, y, size, names=names)
-    points, drawn = everything.known(), np.array(sectors)[everything.are_known()].tolist()
+    names = np.array([_name(sector, labels) for sector in sectors])
+    points = Points(x, y, size, names=names).known()
     figure = style.new_figure(6.4, 5.0)
     axes = figure.add_subplot()
     style.dress_axes(axes)
@@ -121,8 +120,8 @@ def input_intensity(
     heading(figure, title)
     note(figure, "Marker areas are proportional to workers, by which the line is weighted.")
     line = np.linspace(points.x.min(), points.x.max(), 100)
-    names = [_name(sector, labels) for sector in drawn]
-    name_points(axes, points.x, points.y, areas, names, (line, points.fit()(line)))
+    drawn = [] if points.names is None else points.names.tolist()
+    name_points(axes, points.x, points.y, areas, drawn, (line, points.fit()(line)))
     return figure
 
 

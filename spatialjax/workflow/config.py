@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from spatialjax.errors import ConfigError
 from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.granular_schema import GranularRunConfig
+from spatialjax.workflow.history_schema import HistoryRunConfig
 from spatialjax.workflow.schema import RunConfig
 from spatialjax.workflow.spillover_schema import SpilloverRunConfig
 from spatialjax.workflow.sweep_schema import SweepRunConfig
@@ -20,19 +21,21 @@ __all__ = [
     "AnyRunConfig",
     "DensityRunConfig",
     "GranularRunConfig",
+    "HistoryRunConfig",
     "RunConfig",
     "SpilloverRunConfig",
     "SweepRunConfig",
     "load_config",
 ]
 
-AnyRunConfig = RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig
+AnyRunConfig = RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig | HistoryRunConfig
 
 SCHEMAS: dict[Any, type[AnyRunConfig]] = {
     "cities": RunConfig,
     "granular": GranularRunConfig,
     "spillovers": SpilloverRunConfig,
     "density": DensityRunConfig,
+    "history": HistoryRunConfig,
 }
 """By `economy`, the system that a configuration runs."""
 

@@ -12,8 +12,10 @@ from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.density_sources import Sources
 from spatialjax.workflow.density_summary import beside_table, reasons
 from spatialjax.workflow.density_tables import CITIES, PANEL, PLACES, ZONES, Table
-from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_json
+from spatialjax.workflow.ending import finish
+from spatialjax.workflow.output import write_config, write_table
 from spatialjax.workflow.remembered import RememberedTables, say_read_back
+from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, timed
 
 
@@ -34,7 +36,7 @@ class DensityRunResult:
 
 
 def run_density(
-    config: DensityRunConfig, folder: str | Path | None = None, reporter: Reporter | None = None
+    config: DensityRunConfig, folder: str | Path | None = None, reporter: Reporter | None = None, *, anew: bool = False
 ) -> DensityRunResult:
     """Run a configuration of the density premium; each table is written as soon as it is known.
 
@@ -44,11 +46,12 @@ def run_density(
     **Arguments:**
 
     - `folder`: where to write; by default `config.output.folder`.
+    - `anew`: remove what a run of another configuration left in the folder, instead of refusing it.
 
     **Raises:** `DataError`, `ModelError`, `ConvergenceError`, `OutputError`.
     """
-    target = prepare_folder(config.output.folder if folder is None else folder)
-    return _DensityRun(config, target, Silent() if reporter is None else reporter).all_stages()
+    with run_folder(config.output.folder if folder is None else folder, config, anew=anew) as target:
+        return _DensityRun(config, target, Silent() if reporter is None else reporter).all_stages()
 
 
 class _DensityRun:
@@ -70,7 +73,7 @@ class _DensityRun:
             self._compute(table)
         with self._stage("writing the summary"):
             figures = beside_table(self.tables, self.config)
-            files.append(write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)))
+            files += write_table(self.target / "summary.csv", figures)
             say_read_back(self.reporter, self.remembered)
             self.reporter.say("why ours differ from FF's figures:")
             for reason in reasons(self.config):
@@ -81,12 +84,12 @@ class _DensityRun:
 
                 files += draw_density_figures(self.target, self.tables)
         files += self.remembered.paths
-        files.append(write_json(self.target / "run.json", self._diagnostics()))
+        files = finish(self.target, files, self._diagnostics(), None, self._stage("writing the report"))
         return DensityRunResult(self.target, figures, self.tables, self._diagnostics(), files, self.left_out)
 
     def _diagnostics(self) -> dict[str, Any]:
         read_back = {"tables_read_back": self.remembered.reused, "tables_left_out": self.left_out}
-        return {"seconds": self.seconds, **read_back, **environment()}
+        return {"seconds": self.seconds, **read_back}
 
     def _wanted(self) -> list[Table]:
         bridge = self.config.bridge

@@ -15,6 +15,7 @@ from spatialjax.cities.outcomes import (
     occupation_intensity,
     specialisation,
 )
+from spatialjax.cities.validation import city_measures
 from spatialjax.workflow.cases import Case
 from spatialjax.workflow.hubs import hub_figures
 
@@ -42,6 +43,7 @@ def draw_figures(folder: Path, data: xr.Dataset, cases: dict[str, Case], policie
 def _figures(data: xr.Dataset, cases: dict[str, Case], has_map: bool) -> Named:
     baseline = cases["data"].result
     yield from _of_equilibrium(data, baseline, has_map)
+    yield "validation", plots.validation_panels(city_measures(cases["data"].economy, baseline))
     yield from _of_sectors(data, cases["data"])
     for name, case in cases.items():
         if name != "data":

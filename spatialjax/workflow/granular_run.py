@@ -30,9 +30,11 @@ from spatialjax.granular.predictions import (
     wage_bill_variance,
 )
 from spatialjax.granular.regional_production import production, production_with_error
+from spatialjax.workflow.ending import finish
 from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.granular_summary import KO_FIRMS, Variant, paper_table, reasons, zone_table
-from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
+from spatialjax.workflow.output import write_config, write_dataset, write_table
+from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.stages import Reporter, Silent, timed
 
 SMALLEST_ON_CURVE, LARGEST_ON_CURVE = 0.02, 500.0
@@ -57,20 +59,21 @@ class GranularRunResult:
 
 
 def run_granular(
-    config: GranularRunConfig, folder: str | Path | None = None, reporter: Reporter | None = None
+    config: GranularRunConfig, folder: str | Path | None = None, reporter: Reporter | None = None, *, anew: bool = False
 ) -> GranularRunResult:
     """Run a configuration of the granular economy and write its results, each file as soon as it is known.
 
     **Arguments:**
 
     - `folder`: where to write; by default `config.output.folder`.
+    - `anew`: remove what a run of another configuration left in the folder, instead of refusing it.
 
     **Raises:** `DataError`, `ModelError`, `ConvergenceError`, `OutputError`.
     """
     parameters = config.parameters.build()
     check_parameters(parameters)
-    target = prepare_folder(config.output.folder if folder is None else folder)
-    return _GranularRun(config, parameters, target, Silent() if reporter is None else reporter).all_stages()
+    with run_folder(config.output.folder if folder is None else folder, config, anew=anew) as target:
+        return _GranularRun(config, parameters, target, Silent() if reporter is None else reporter).all_stages()
 
 
 class _GranularRun:
@@ -104,8 +107,9 @@ class _GranularRun:
                 from spatialjax.workflow.granular_drawing import draw_granular_figures
 
                 self.files += draw_granular_figures(self.target, self.zones, moments)
-        self.diagnostics |= {"seconds": self.seconds, **environment()}
-        self.files.append(write_json(self.target / "run.json", self.diagnostics))
+        self.diagnostics["seconds"] = self.seconds
+        report = self._stage("writing the report")
+        self.files = finish(self.target, self.files, self.diagnostics, self.data, report)
         return GranularRunResult(self.target, figures, self.zones, moments, self.diagnostics, self.files)
 
     def _stage(self, name: str) -> AbstractContextManager[None]:
@@ -259,10 +263,8 @@ class _GranularRun:
     def _write_tables(self) -> pd.DataFrame:
         with self._stage("writing tables"):
             figures = paper_table(self._variants(), self.parameters, self.config.conducts)
-            self.files += [
-                write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)),
-                write(self.target / "zones.csv", lambda path: zone_table(self.zones).to_csv(path, index=False)),
-            ]
+            self.files += write_table(self.target / "summary.csv", figures)
+            self.files += write_table(self.target / "zones.csv", zone_table(self.zones))
             self.reporter.say("why ours differ from KO's figures:")
             for reason in reasons(self.config.conducts):
                 self.reporter.say(f"- {reason}")

@@ -4,11 +4,14 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
+import pandas as pd
 import tomli_w
 import xarray as xr
 from pydantic import BaseModel
@@ -16,6 +19,9 @@ from pydantic import BaseModel
 from spatialjax.errors import OutputError
 from spatialjax.files import write
 
+CONFIG, RECORD = "config.toml", "run.json"
+LONG = 50
+"""Rows from which a table is broken over pages in LaTeX."""
 PACKAGES = (
     "spatialjax",
     "jax",
@@ -55,10 +61,42 @@ def write_json(path: Path, content: Any) -> Path:
     return write(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
 
 
+def write_table(path: Path, table: pd.DataFrame, *, index: bool = False, float_format: str | None = None) -> list[Path]:
+    """Write a table as CSV, at this path, and as LaTeX (booktabs) beside it; returns both paths."""
+
+    def write_latex(temporary: Path) -> None:
+        cells = table.reset_index() if index else table
+        text = cells.to_latex(
+            index=False, escape=True, na_rep="", float_format="{:.4g}".format, longtable=len(cells) > LONG
+        )
+        temporary.write_text(text)
+
+    return [
+        write(path, lambda temporary: table.to_csv(temporary, index=index, float_format=float_format)),
+        write(path.with_suffix(".tex"), write_latex),
+    ]
+
+
+def resolved(config: BaseModel) -> dict[str, Any]:
+    """A configuration with every key that it was run with, as TOML has them."""
+    return config.model_dump(mode="json", exclude_none=True)
+
+
 def write_config(folder: Path, config: BaseModel) -> Path:
     """Write a configuration with every key that it was run with."""
-    resolved = config.model_dump(mode="json", exclude_none=True)
-    return write(folder / "config.toml", lambda path: path.write_text(tomli_w.dumps(resolved)))
+    return write(folder / CONFIG, lambda path: path.write_text(tomli_w.dumps(resolved(config))))
+
+
+def write_record(folder: Path, diagnostics: Mapping[str, Any], data: xr.Dataset | None, files: Sequence[Path]) -> Path:
+    """Write what is known of a run: diagnostics, its data's provenance, versions, device, time, and its files."""
+    record = {
+        **diagnostics,
+        "data": None if data is None else {key: str(value) for key, value in data.attrs.items()},
+        **environment(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [str(path.relative_to(folder)) for path in dict.fromkeys(files)],
+    }
+    return write_json(folder / RECORD, record)
 
 
 def environment() -> dict[str, Any]:

@@ -10,7 +10,8 @@ import tomli_w
 from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
-from spatialjax.workflow.output import environment, write
+from spatialjax.files import write
+from spatialjax.workflow.output import environment, write_table
 from spatialjax.workflow.stages import Reporter
 
 MARKER = "configuration.toml"
@@ -53,8 +54,8 @@ class RememberedTables:
         else:
             frame = compute()
             self._begin()
-            write(path, lambda temporary: frame.to_csv(temporary, index=False, float_format="%.10g"))
-        self.paths.append(path)
+            write_table(path, frame, float_format="%.10g")
+        self.paths += [path, path.with_suffix(".tex")]
         return pd.read_csv(path)
 
     def leave_out(self, name: str, reason: str) -> None:
@@ -70,7 +71,7 @@ class RememberedTables:
     def _begin(self) -> None:
         """Remove tables of another configuration, if this one has none yet."""
         if not self._begun:
-            for old in (*self.folder.glob("*.csv"), *self.folder.glob("*.txt")):
+            for old in (path for ending in ("csv", "tex", "txt") for path in self.folder.glob(f"*.{ending}")):
                 old.unlink()
             write(self._marker, lambda path: path.write_text(self._wanted))
             self._begun = True

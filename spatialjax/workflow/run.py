@@ -27,7 +27,10 @@ from spatialjax.workflow.cases import (
     solve_case,
     solve_optimum,
 )
-from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
+from spatialjax.workflow.ending import finish
+from spatialjax.workflow.history_tables import validation_tables
+from spatialjax.workflow.output import write_config, write_dataset, write_table
+from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.schema import RunConfig
 from spatialjax.workflow.stages import Reporter, Silent, timed
 from spatialjax.workflow.statements import statements_table
@@ -50,18 +53,21 @@ class RunResult:
     files: list[Path] = field(default_factory=list)
 
 
-def run(config: RunConfig, folder: str | Path | None = None, reporter: Reporter | None = None) -> RunResult:
+def run(
+    config: RunConfig, folder: str | Path | None = None, reporter: Reporter | None = None, *, anew: bool = False
+) -> RunResult:
     """Run a configuration and write its results, each file as soon as it is known.
 
     **Arguments:**
 
     - `folder`: where to write; by default `config.output.folder`.
+    - `anew`: remove what a run of another configuration left in the folder, instead of refusing it.
 
     **Raises:** the errors of [`load_data`][], [`invert`][] and [`solve`][], and `OutputError`. That there is no
     optimum is a result, said and written, not an error.
     """
-    target = prepare_folder(config.output.folder if folder is None else folder)
-    return _Run(config, target, Silent() if reporter is None else reporter).all_stages()
+    with run_folder(config.output.folder if folder is None else folder, config, anew=anew) as target:
+        return _Run(config, target, Silent() if reporter is None else reporter).all_stages()
 
 
 class _Run:
@@ -94,8 +100,9 @@ class _Run:
                 from spatialjax.workflow.drawing import draw_figures
 
                 self.files += draw_figures(self.target, self.data, self.cases, self.policies)
-        self.diagnostics |= {"seconds": self.seconds, **environment()}
-        self.files.append(write_json(self.target / "run.json", self.diagnostics))
+        self.diagnostics["seconds"] = self.seconds
+        report = self._stage("writing the report")
+        self.files = finish(self.target, self.files, self.diagnostics, self.data, report)
         return RunResult(self.target, figures, self.cases, self.policies, self.diagnostics, self.files)
 
     def _stage(self, name: str) -> AbstractContextManager[None]:
@@ -128,6 +135,10 @@ class _Run:
     def _keep(self, name: str, file: str, case: Case) -> None:
         self.cases[name] = case
         self.files.append(write_dataset(self.target / f"{file}.nc", case.result))
+        self.diagnostics.setdefault("equilibria_solved", {})[name] = {
+            "evaluations": int(case.equilibrium.evaluations),
+            "largest_log_excess": float(case.equilibrium.residuals.largest()),
+        }
         self.reporter.say(_describe(case.equilibrium))
 
     def _solve_counterfactual(self, name: str) -> None:
@@ -211,12 +222,14 @@ class _Run:
             )
             if published:
                 self._write_statements()
+            for name, table in validation_tables(data.economy, data.result, published=published).items():
+                self.files += write_table(self.target / f"{name}.csv", table)
         return figures
 
     def _write_statements(self) -> None:
         """Whether what the papers say of their data holds on these."""
         statements = statements_table(self.data, self.cases, self.policies)
-        self.files.append(write(self.target / "statements.csv", lambda path: statements.to_csv(path, index=False)))
+        self.files += write_table(self.target / "statements.csv", statements)
         for row in statements.itertuples(index=False):
             holds = "holds" if row.holds else "does not hold"
             self.reporter.say(f"{row.source}, {row.statement}: {holds} ({row.measure}: {row.value:.4g})")
@@ -282,7 +295,7 @@ def _search_summary(found: Equilibria, baseline: Equilibrium) -> dict[str, Any]:
 
 def _write_tables(folder: Path, figures: pd.DataFrame, cities: pd.DataFrame, sectors: pd.DataFrame) -> list[Path]:
     return [
-        write(folder / "summary.csv", lambda path: figures.to_csv(path, index=False)),
-        write(folder / "cities.csv", cities.to_csv),
-        write(folder / "sectors.csv", sectors.to_csv),
+        *write_table(folder / "summary.csv", figures),
+        *write_table(folder / "cities.csv", cities, index=True),
+        *write_table(folder / "sectors.csv", sectors, index=True),
     ]

@@ -24,9 +24,12 @@ from spatialjax.estimation.monte_carlo_no_spillovers import no_spillover_experim
 from spatialjax.estimation.spillovers import By, SpilloverEstimates, spillovers
 from spatialjax.estimation.tables import beside_published
 from spatialjax.estimation.uncertainty import propagate
-from spatialjax.workflow.output import environment, prepare_folder, write, write_config, write_dataset, write_json
+from spatialjax.files import write
+from spatialjax.workflow.ending import finish
+from spatialjax.workflow.output import write_config, write_dataset, write_table
 from spatialjax.workflow.remembered import RememberedTables, say_read_back
 from spatialjax.workflow.run import describe_sizes
+from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.spillover_schema import SpilloverRunConfig, UncertaintySection
 from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, timed
 
@@ -47,7 +50,11 @@ class SpilloverRunResult:
 
 
 def run_spillovers(
-    config: SpilloverRunConfig, folder: str | Path | None = None, reporter: Reporter | None = None
+    config: SpilloverRunConfig,
+    folder: str | Path | None = None,
+    reporter: Reporter | None = None,
+    *,
+    anew: bool = False,
 ) -> SpilloverRunResult:
     """Run a configuration that estimates externalities; each table is written as soon as it is known.
 
@@ -56,11 +63,12 @@ def run_spillovers(
     **Arguments:**
 
     - `folder`: where to write; by default `config.output.folder`.
+    - `anew`: remove what a run of another configuration left in the folder, instead of refusing it.
 
     **Raises:** `DataError`, `ModelError`, `ConvergenceError`, `OutputError`.
     """
-    target = prepare_folder(config.output.folder if folder is None else folder)
-    return _SpilloverRun(config, target, Silent() if reporter is None else reporter).all_stages()
+    with run_folder(config.output.folder if folder is None else folder, config, anew=anew) as target:
+        return _SpilloverRun(config, target, Silent() if reporter is None else reporter).all_stages()
 
 
 class _SpilloverRun:
@@ -93,11 +101,12 @@ class _SpilloverRun:
             self._remember("uncertainty", "carrying uncertainty to the optimum", self._uncertainty, written)
         with self._stage("writing the summary"):
             figures = self._summary()
-            self.files.append(write(self.target / "summary.csv", lambda path: figures.to_csv(path, index=False)))
+            self.files += write_table(self.target / "summary.csv", figures)
             say_read_back(self.reporter, self.remembered)
         self.files += self.remembered.paths
-        diagnostics = {"seconds": self.seconds, "tables_read_back": self.remembered.reused, **environment()}
-        self.files.append(write_json(self.target / "run.json", diagnostics))
+        diagnostics = {"seconds": self.seconds, "tables_read_back": self.remembered.reused}
+        report = self._stage("writing the report")
+        self.files = finish(self.target, self.files, diagnostics, self.data, report)
         return SpilloverRunResult(self.target, figures, self.tables, diagnostics, self.files)
 
     def _check(self) -> None:

@@ -4,11 +4,10 @@ A sweep writes parts: NetCDF files, each with one scenario or several, that are 
 scenario that was tried again is in a later part too, and that one holds.
 """
 
-import fcntl
 import os
-import socket
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,17 +15,16 @@ from typing import Any
 import tomli_w
 
 from spatialjax.errors import OutputError
-from spatialjax.workflow.output import prepare_folder, replaced
-from spatialjax.workflow.sweep_identity import differences
+from spatialjax.files import replaced
+from spatialjax.workflow.identity import differences, listed
+from spatialjax.workflow.output import CONFIG, RECORD, prepare_folder
+from spatialjax.workflow.run_folder import held
 
 MARKER = "sweep.toml"
 """What the results in the folder depend on."""
-LOCK = ".sweep.lock"
 PARTS = "parts"
 TABLE = "scenarios.csv"
 COMBINED = "sweep.nc"
-RECORD = "run.json"
-CONFIG = "config.toml"
 
 
 class SweepFolder:
@@ -37,26 +35,14 @@ class SweepFolder:
 
     def __init__(self, folder: str | Path):
         self.path = prepare_folder(folder)
-        self._lock: int | None = None
+        self._lock = ExitStack()
 
     def __enter__(self) -> "SweepFolder":
-        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._lock, 200).decode(errors="replace").strip()
-            os.close(self._lock)
-            raise OutputError(
-                f"another sweep is being written to {self.path} ({holder or 'by a process that has just begun'}): wait "
-                "until it has ended, or choose another folder with --out"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        self._lock.enter_context(held(self.path))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        assert self._lock is not None
-        os.close(self._lock)
+        self._lock.close()
 
     @property
     def parts(self) -> list[Path]:
@@ -79,10 +65,8 @@ class SweepFolder:
             return
         others = differences(tomllib.loads(marker.read_text()), wanted)
         if others and not anew:
-            listed = "\n".join(f"  - {line}" for line in others[:10])
-            more = f"\n  - and {len(others) - 10} more" if len(others) > 10 else ""
             raise OutputError(
-                f"{self.path} has the results of another sweep, with which these cannot be mixed:\n{listed}{more}\n"
+                f"{self.path} has the results of another sweep, with which these cannot be mixed:\n{listed(others)}\n"
                 "Choose another folder with --out, or remove those results and begin anew with --anew"
             )
 

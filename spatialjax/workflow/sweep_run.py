@@ -11,14 +11,15 @@ import xarray as xr
 from spatialjax.data.checks import check_data
 from spatialjax.data.datasets import load_data
 from spatialjax.errors import ConfigError, ModelError
-from spatialjax.workflow.output import environment, write_config, write_json
+from spatialjax.workflow.ending import finish
+from spatialjax.workflow.identity import identity
+from spatialjax.workflow.output import write_config
 from spatialjax.workflow.run import describe_sizes
 from spatialjax.workflow.stages import timed
 from spatialjax.workflow.sweep_answers import Effort, Record, answers
 from spatialjax.workflow.sweep_batches import Batches
 from spatialjax.workflow.sweep_calibration import check_keys
-from spatialjax.workflow.sweep_folder import RECORD, SweepFolder
-from spatialjax.workflow.sweep_identity import identity
+from spatialjax.workflow.sweep_folder import SweepFolder
 from spatialjax.workflow.sweep_progress import SilentSweep, Standing, SweepReporter
 from spatialjax.workflow.sweep_records import FAILED, PENDING, SOLVED, coordinates_of, write_part
 from spatialjax.workflow.sweep_scenarios import ScenarioTable, scenario_table
@@ -99,6 +100,7 @@ class _Sweep:
     def __init__(self, config: SweepRunConfig, store: SweepFolder, reporter: SweepReporter, effort: Effort, anew: bool):
         self.config, self.store, self.reporter, self.effort, self.anew = config, store, reporter, effort, anew
         self.seconds: dict[str, float] = {}
+        self.data: xr.Dataset | None = None
 
     def run(self) -> SweepResult:
         wanted = identity(self.config)
@@ -114,7 +116,7 @@ class _Sweep:
         with self._stage("loading and checking data"):
             if standing.done:
                 self.reporter.say(f"{standing.described()} already: going on from there")
-            data = load_data(self.config.data.source)
+            self.data = data = load_data(self.config.data.source)
             check_data(data)
             self.reporter.say(describe_sizes(data))
         with self._stage("inverting the model and solving its equilibrium"):
@@ -162,6 +164,7 @@ class _Sweep:
             files = [write_config(self.store.path, self.config), write_table(self.store, frame)]
             if self.config.sweep.combined and not (frame["status"] == PENDING).any():
                 files.insert(0, write_combined(self.store, known, self.table))
-            record = {"seconds": self.seconds, "scenarios": frame["status"].value_counts().to_dict(), **environment()}
-            files.append(write_json(self.store.path / RECORD, record))
+        diagnostics = {"seconds": self.seconds, "scenarios": frame["status"].value_counts().to_dict()}
+        report = self._stage("writing the report")
+        files = finish(self.store.path, files, diagnostics, self.data, report)
         return SweepResult(self.store.path, self.table, frame, files)

@@ -1,4 +1,4 @@
-"""What the results of a sweep depend on, and how two sweeps differ."""
+"""What results depend on, and how two runs differ in it."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ COMPUTING = ("spatialjax", "jax", "jaxlib", "equinox", "numpy", "scipy")
 """Packages whose versions results depend on."""
 WITHOUT_EFFECT = ("max_memory", "combined", "draws")
 """Keys of [sweep] that change no result: a draw is the same among however many."""
+SHOWN = 10
 
 
 def identity(config: SweepRunConfig) -> dict[str, Any]:
@@ -30,8 +31,8 @@ def _digest(name: str) -> str:
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Keys in which two sweeps differ, with what is found in each."""
-    first, second = dict(_flat(there)), dict(_flat(here))
+    """Keys in which two runs differ, with what is found in each."""
+    first, second = dict(flat(there)), dict(flat(here))
     keys = dict.fromkeys((*first, *second))
     return [
         f"{key}: {first.get(key, 'not given')} there, {second.get(key, 'not given')} here"
@@ -40,9 +41,16 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def listed(lines: list[str]) -> str:
+    """Lines of a message, the first few of many."""
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join(f"  - {line}" for line in (*lines[:SHOWN], *more))
+
+
+def flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested mappings, by keys joined with dots."""
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{before}{key}.")
+            yield from flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value

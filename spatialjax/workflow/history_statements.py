@@ -1,0 +1,121 @@
+"""Statements of CH section 8, and whether they hold in a decomposition of the steps of CH Table 3."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from spatialjax.cities.history import Decomposition
+from spatialjax.cities.history_table import WelfareTable
+from spatialjax.cities.history_technology import LOCAL, OCCUPATIONS, REAL_ESTATE, SKILL_BIASED
+from spatialjax.workflow.statements import Statement
+
+SOURCE = "CH section 8"
+MORE = 1.5
+"""By how much the gain of the optimum is larger where real estate is as it was, at least."""
+
+
+def history_statements(
+    found: Mapping[bool, Decomposition], tables: Mapping[bool, WelfareTable], technology: pd.DataFrame
+) -> pd.DataFrame:
+    """What CH say of the change after 1980, the numbers that judge it, and whether it holds.
+
+    Empty for other numbers of occupations than two, other steps than those of CH Table 3, or without the decomposition
+    without externalities.
+
+    **Arguments:**
+
+    - `found`, `tables`: with externalities (True) and without (False).
+    - `technology`: by city, `technology_change` and `real_estate_change`.
+    """
+    columns = ["source", "statement", "measure", "value", "holds"]
+    steps = {SKILL_BIASED, OCCUPATIONS, LOCAL, REAL_ESTATE}
+    complete = set(found) == {True, False} and steps <= set(found[True].steps)
+    if not complete or found[True].stages[0].welfare.size != 2:
+        return pd.DataFrame(columns=columns)
+    said = [*_of_welfare(found), *_of_places(found[True], technology), *_of_optima(found[True], tables[True])]
+    return pd.DataFrame([vars(statement) for statement in said], columns=columns)
+
+
+def _of_welfare(found: Mapping[bool, Decomposition]) -> Iterator[Statement]:
+    def added(external: bool, step: str) -> np.ndarray:
+        return found[external].contributions["log_welfare"][found[external].steps.index(step)]
+
+    first, second = found[True].economies[0].labels.occupation
+    for who, value, rises in (
+        (first, added(False, OCCUPATIONS)[0], False),
+        (second, added(False, OCCUPATIONS)[1], True),
+    ):
+        yield _signed(
+            f"without externalities {who} workers {'gain' if rises else 'lose'} from the change of occupational shares",
+            f"log welfare of {who}",
+            value,
+            rises,
+        )
+    yield _signed(
+        "with externalities both gain from it", "log welfare, smaller of two", added(True, OCCUPATIONS).min(), True
+    )
+    yield _signed(
+        "local technology raises the welfare of both", "log welfare, smaller of two", added(True, LOCAL).min(), True
+    )
+    yield _signed(
+        "the change in real estate lowers the welfare of both",
+        "log welfare, larger of two",
+        added(True, REAL_ESTATE).max(),
+        False,
+    )
+    yield _signed(
+        "without externalities it raises the welfare of both",
+        "log welfare, smaller of two",
+        added(False, REAL_ESTATE).min(),
+        True,
+    )
+
+
+def _of_places(found: Decomposition, technology: pd.DataFrame) -> Iterator[Statement]:
+    share = _share(found, 1 + found.steps.index(SKILL_BIASED))
+    first = found.economies[0].labels.occupation[0]
+    for column, what, rises in (
+        ("technology_change", "technology grew more", True),
+        ("real_estate_change", "productivity of real estate grew less", False),
+    ):
+        value = np.corrcoef(share, technology[column].to_numpy(float))[0, 1]
+        yield _signed(f"{what} where the {first} share was large", "correlation over cities", value, rises)
+    values = found.values.get("share_dispersion")
+    if values is not None:
+        ratio = float(values[-1] / values[1 + found.steps.index(SKILL_BIASED)])
+        yield Statement(
+            SOURCE,
+            f"shares of {first} differ more between cities than before",
+            "standard deviation over workers, over that in the Baseline",
+            ratio,
+            ratio > 1,
+        )
+
+
+def _of_optima(found: Decomposition, table: WelfareTable) -> Iterator[Statement]:
+    if len(table.optima) < 2 or not all(best.found for best in table.optima):
+        return
+    best, without = table.optima
+    ratio = float(without.gain[0] / best.gain[0])
+    yield Statement(
+        SOURCE,
+        "the optimum gains more than 50 percent more with real estate as in 1980",
+        "gain over the gain of the target's optimum",
+        ratio,
+        ratio > MORE,
+    )
+    employment = np.asarray(best.equilibrium.employment)
+    optimal = employment[:, 0] / employment.sum(1)
+    now, before = _share(found, -1), _share(found, 1 + found.steps.index(SKILL_BIASED))
+    value = np.corrcoef(now - before, optimal - now)[0, 1]
+    yield _signed("the change was in the direction of the optimum", "correlation of changes of the share", value, True)
+
+
+def _share(found: Decomposition, stage: int) -> np.ndarray:
+    employment = np.asarray(found.stages[stage].employment)
+    return employment[:, 0] / employment.sum(1)
+
+
+def _signed(statement: str, measure: str, value: float, rises: bool) -> Statement:
+    return Statement(SOURCE, statement, measure, float(value), bool((value > 0) == rises))
