@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint types benchmarks clean
+.PHONY: run test lint types benchmarks docs notebooks clean
 
 run: $(INSTALLED)
 	$(BIN)/spatialjax run configs/us_metros.toml
@@ -22,6 +22,14 @@ types: $(INSTALLED)
 
 benchmarks: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(INSTALLED)
+	mkdir -p build/notebooks
+	for n in notebooks/*.py; do $(BIN)/jupytext --to ipynb --output build/notebooks/$$(basename $$n .py).ipynb $$n; done
+	$(BIN)/jupyter execute --inplace build/notebooks/*.ipynb
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

@@ -15,6 +15,7 @@ from rich.status import Status
 from rich.table import Table
 
 from spatialjax import __version__
+from spatialjax.cli_data import data_app
 from spatialjax.errors import ConfigError, SpatialJAXError
 
 app = typer.Typer(
@@ -28,6 +29,9 @@ errors = Console(stderr=True, highlight=False)
 
 ROWS_SHOWN = 20
 """Of a long table of a comparison."""
+
+
+app.add_typer(data_app, name="data")
 
 
 class ConsoleReporter:
@@ -89,40 +93,18 @@ def run(
     """Run a configuration: calibrate, solve, compare, and write tables, figures, NetCDF files and a report."""
     with _readable_errors():
         _double_precision()
-        from spatialjax.workflow.config import (
-            DensityRunConfig,
-            GranularRunConfig,
-            HistoryRunConfig,
-            SpilloverRunConfig,
-            SweepRunConfig,
-            load_config,
-        )
-        from spatialjax.workflow.density_run import run_density
-        from spatialjax.workflow.granular_run import run_granular
-        from spatialjax.workflow.history_run import run_history
-        from spatialjax.workflow.run import run as run_cities
-        from spatialjax.workflow.spillover_run import run_spillovers
+        from spatialjax.workflow.any_run import run_any
+        from spatialjax.workflow.config import GranularRunConfig, RunConfig, SweepRunConfig, load_config
 
         loaded = load_config(config, set_ or ())
-        match loaded:
-            case GranularRunConfig():
-                granular = run_granular(loaded, out, ConsoleReporter(), anew=anew)
-                _show(_compact(granular.figures), granular.folder, granular.files, digits=3)
-            case DensityRunConfig():
-                density = run_density(loaded, out, ConsoleReporter(), anew=anew)
-                _show(density.figures, density.folder, density.files, digits=3)
-            case SpilloverRunConfig():
-                estimated = run_spillovers(loaded, out, ConsoleReporter(), anew=anew)
-                _show(estimated.figures, estimated.folder, estimated.files, digits=3)
-            case HistoryRunConfig():
-                history = run_history(loaded, out, ConsoleReporter(), anew=anew)
-                _show(history.figures, history.folder, history.files, digits=3)
-            case SweepRunConfig():
-                raise ConfigError(f"{config} describes a sweep: spatialjax sweep {config}")
-            case _:
-                cities = run_cities(loaded, out, ConsoleReporter(), anew=anew)
-                figures = cities.figures.rename(columns={"name": "figure", "published": "CH"})
-                _show(figures, cities.folder, cities.files)
+        if isinstance(loaded, SweepRunConfig):
+            raise ConfigError(f"{config} describes a sweep: spatialjax sweep {config}")
+        found = run_any(loaded, out, ConsoleReporter(), anew=anew)
+        figures = _compact(found.figures) if isinstance(loaded, GranularRunConfig) else found.figures
+        figures = (
+            figures.rename(columns={"name": "figure", "published": "CH"}) if type(loaded) is RunConfig else figures
+        )
+        _show(figures, found.folder, found.files, digits=4 if type(loaded) is RunConfig else 3)
 
 
 @app.command()
@@ -199,6 +181,23 @@ def compare(
                 shown = table.drop(columns=["difference", "at"] if name == "variables" else [])
                 console.print(_table(shown.head(ROWS_SHOWN), 4))
         console.print(_describe_files(found.folder, found.files), soft_wrap=True)
+
+
+@app.command()
+def paper(
+    out: Annotated[Path, typer.Option(help="folder for all runs and the page")] = Path("results/paper"),
+    configs: Annotated[Path, typer.Option(help="folder of the shipped configurations")] = Path("configs"),
+    only: Annotated[list[str] | None, typer.Option("--only", help="a part, by name; may be repeated")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="override a value in every part")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="run parts again that have ended")] = False,
+) -> None:
+    """Run what the four papers publish, and write one page with ours beside theirs; interrupted, it goes on."""
+    with _readable_errors():
+        _double_precision()
+        from spatialjax.workflow.paper import run_paper
+
+        found = run_paper(out, configs, ConsoleReporter(), only=only or (), overrides=set_ or (), anew=anew)
+        _show(found.figures.drop(columns=["paper", "why they differ"]), found.folder, found.files)
 
 
 @app.command()

@@ -28,7 +28,14 @@ import pytest
 
 import spatialjax as sj
 
-LONGEST = ("test_docs", "test_planner", "test_us_metros", "test_workflow_granular", "test_policy_search")
+LONGEST = (
+    "test_docs",
+    "test_notebooks",
+    "test_planner",
+    "test_us_metros",
+    "test_workflow_granular",
+    "test_policy_search",
+)
 """Files that take minutes. They go first, so that no worker is left alone with one in the end."""
 
 

@@ -66,7 +66,7 @@ def test_missing_and_broken_files_are_named(tmp_path):
     (tmp_path / "broken.nc").write_text("no NetCDF")
     with pytest.raises(sj.errors.DataError, match=r"broken\.nc.*\n.*NetCDF"):
         sj.load_data(tmp_path / "broken.nc")
-    with pytest.raises(sj.errors.DataError, match="NetCDF"):
+    with pytest.raises(sj.errors.DataError, match=r"cities\.csv is missing"):
         sj.load_data(tmp_path)
 
 

@@ -618,7 +618,7 @@ class TestFolder:
         assert (tmp_path / "scenarios.csv").read_text() == "mine\n"
 
     def test_two_sweeps_at_once_are_refused(self, folder, tmp_path, quick):
-        with SweepFolder(tmp_path), pytest.raises(OutputError, match=f"another sweep .*process {os.getpid()} on"):
+        with SweepFolder(tmp_path), pytest.raises(OutputError, match=f"another run .*process {os.getpid()} on"):
             run_sweep(load_config(folder / "grid.toml"), tmp_path)
         run_sweep(load_config(folder / "grid.toml"), tmp_path)
 
@@ -752,4 +752,4 @@ class TestKilled:
         assert check_parts(out, MANY) == MANY
         xr.testing.assert_identical(xr.load_dataset(out / "sweep.nc"), xr.load_dataset(tmp_path / "whole" / "sweep.nc"))
         names = {path.name for path in (*out.iterdir(), *(out / "parts").iterdir()) if path.name.startswith(".")}
-        assert names == {".spatialjax.lock"}
+        assert names == set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from spatialjax.data.schema import city_names, land_sector, source_of, traded_sectors, values
+from spatialjax.data.schema import city_names, given_land_shares, land_sector, source_of, traded_sectors, values
 from spatialjax.errors import DataError
 
 Array = np.ndarray
@@ -57,6 +57,7 @@ class _Inputs:
     input_share: Array
     traded: Array
     land_sector: int
+    land_share: Array
     cities: list[str]
     sectors: list[str]
 
@@ -69,6 +70,7 @@ class _Inputs:
             input_share=values(data, "input_share"),
             traded=traded_sectors(data),
             land_sector=land_sector(data),
+            land_share=given_land_shares(data),
             cities=city_names(data),
             sectors=[str(name) for name in data["sector"].values],
         )
@@ -77,6 +79,11 @@ class _Inputs:
     def wage_bill(self) -> Array:
         """WB[n, j], dollars a year by city and sector."""
         return np.einsum("nk,nkj->nj", self.wage, self.employment)
+
+    @property
+    def value_added(self) -> Array:
+        """Wage bills, and the rent of land in sectors whose land share the data give."""
+        return self.wage_bill / (1 - self.land_share)
 
     @property
     def input_mix(self) -> Array:
@@ -104,7 +111,7 @@ def build_accounts(
     inputs, source = _Inputs.of(data), source_of(data)
     aggregate_share = _aggregate_housing_share(inputs, housing_share, source)
     output, consumption, mended = _national(inputs, aggregate_share, minimum_consumption_share, source)
-    national = inputs.wage_bill.sum(0)
+    national = inputs.value_added.sum(0)
     value_added_share = np.where(
         np.arange(output.size) == inputs.land_sector, inputs.value_added_share, national / output
     )
@@ -162,7 +169,7 @@ def _national(inputs: _Inputs, housing_share: float, minimum: float | None, sour
     if (bad := output <= 0).any():
         names = ", ".join(inputs.sectors[j] for j in np.flatnonzero(bad))
         raise DataError(source, [f"no positive national output of {names} agrees with housing_share={housing_share}"])
-    national = inputs.wage_bill.sum(0)
+    national = inputs.value_added.sum(0)
     mended = tuple(
         MendedSector(
             inputs.sectors[j],
@@ -185,35 +192,36 @@ def _negative_demand(inputs: _Inputs, consumption: Array, sector: int) -> str:
 
 def _national_output(inputs: _Inputs, floored: Array, housing_share: float, floor: float) -> Array:
     """Yn[j], solving for the output of the land-using and the floored sectors."""
-    wage_bill, mix, land = inputs.wage_bill.sum(0), inputs.input_mix, inputs.land_sector
+    value_added, mix, land = inputs.value_added.sum(0), inputs.input_mix, inputs.land_sector
     # Spending on inputs is slope * output + intercept: a land-using sector also pays for land.
-    slope = np.where(np.arange(wage_bill.size) == land, 1 - inputs.value_added_share, 1.0)
+    slope = np.where(np.arange(value_added.size) == land, 1 - inputs.value_added_share, 1.0)
     slope = np.where(inputs.input_share.sum(0) > 0, slope, 0.0)
-    intercept = np.where(np.arange(wage_bill.size) == land, 0.0, -wage_bill) * (slope > 0)
+    intercept = np.where(np.arange(value_added.size) == land, 0.0, -value_added) * (slope > 0)
     share = np.where(floored, floor, 0.0)
     share[land] = housing_share
     # Final demand for a sector: output less use as an input = share * (wage bills + land income).
-    final_demand = np.eye(wage_bill.size) - mix * slope
+    final_demand = np.eye(value_added.size) - mix * slope
     final_demand[:, land] -= share * inputs.value_added_share[land]
-    right = mix @ intercept + share * (wage_bill.sum() - wage_bill[land])
+    right = mix @ intercept + share * (value_added.sum() - value_added[land])
     solved = floored.copy()
     solved[land] = True
-    matrix = np.where(solved[:, None], final_demand, np.eye(wage_bill.size))
-    return np.linalg.solve(matrix, np.where(solved, right, wage_bill / inputs.value_added_share))
+    matrix = np.where(solved[:, None], final_demand, np.eye(value_added.size))
+    return np.linalg.solve(matrix, np.where(solved, right, value_added / inputs.value_added_share))
 
 
 def _consumption_shares(inputs: _Inputs, output: Array) -> Array:
     """alpha[i] = (Yn[i] - sum_j G[i, j] Yn[j]) / total spending."""
-    wage_bill, land = inputs.wage_bill.sum(0), inputs.land_sector
-    spent_on_inputs = output - wage_bill
+    value_added, land = inputs.value_added.sum(0), inputs.land_sector
+    spent_on_inputs = output - value_added
     spent_on_inputs[land] = (1 - inputs.value_added_share[land]) * output[land]
-    spending = wage_bill.sum() + _land_income(inputs, output)
+    spending = inputs.wage_bill.sum() + _land_income(inputs, output)
     return (output - inputs.input_mix @ spent_on_inputs) / spending
 
 
 def _land_income(inputs: _Inputs, output: Array) -> float:
     land = inputs.land_sector
-    return inputs.value_added_share[land] * output[land] - inputs.wage_bill[:, land].sum()
+    elsewhere = (inputs.value_added - inputs.wage_bill).sum()
+    return inputs.value_added_share[land] * output[land] - inputs.wage_bill[:, land].sum() + elsewhere
 
 
 def _land_dividend(inputs: _Inputs, output: Array) -> Array:
@@ -248,17 +256,17 @@ def _final_demand(inputs: _Inputs, consumption: Array, income: Array) -> Array:
 
 
 def _local_output(inputs: _Inputs, value_added_share: Array, final_demand: Array) -> Array:
-    """Y[n, j]: wage bills over value-added shares in traded sectors; local demand in the others.
+    """Y[n, j]: value added over value-added shares in traded sectors; local demand in the others.
 
     In a non-traded sector without land the input share is city-specific: spending on inputs is output
-    less the wage bill (CH section 4.4).
+    less its value added (CH section 4.4).
     """
-    wage_bill, mix = inputs.wage_bill, inputs.input_mix
-    output = wage_bill / value_added_share
+    value_added, mix = inputs.value_added, inputs.input_mix
+    output = value_added / value_added_share
     local = np.flatnonzero(~inputs.traded)
     uses_land = local == inputs.land_sector
     slope = np.where(uses_land, 1 - value_added_share[local], 1.0)
-    intercept = np.where(uses_land, 0.0, -wage_bill[:, local])
+    intercept = np.where(uses_land, 0.0, -value_added[:, local])
     spent_on_inputs = np.where(inputs.traded, (1 - value_added_share) * output, 0.0)
     spent_on_inputs[:, local] = intercept
     demand = final_demand[:, local] + spent_on_inputs @ mix[local].T
@@ -273,8 +281,8 @@ def _local_shares(inputs: _Inputs, value_added_share: Array, output: Array) -> t
     local = ~inputs.traded
     local[land] = False
     share = np.broadcast_to(value_added_share, output.shape).copy()
-    share[:, local] = wage_bill[:, local] / output[:, local]
-    land_share = np.zeros_like(output)
+    share[:, local] = inputs.value_added[:, local] / output[:, local]
+    land_share = np.broadcast_to(inputs.land_share, output.shape).copy()
     land_share[:, land] = 1 - wage_bill[:, land] / (value_added_share[land] * output[:, land])
     return share, land_share
 

@@ -1,10 +1,10 @@
 """Checks of an economy before it is solved."""
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
 from spatialjax.cities.cost_forms import trade_costs_problems
 from spatialjax.cities.economy import Economy
@@ -21,7 +21,7 @@ def check_economy(economy: Economy) -> None:
     """
     if not isinstance(economy, Economy):
         raise ModelError(f"an Economy is needed, as invert returns it, found {type(economy).__name__}")
-    for stage in (_shape_problems, _range_problems, _share_problems, _cell_problems, _supply_problems):
+    for stage in STAGES:
         if problems := list(stage(economy)):
             raise ModelError("; ".join(problems[:5]))
 
@@ -38,16 +38,45 @@ def check_start(start: Any, economy: Economy) -> None:
         )
 
 
-def check_parameter(name: str, value: ArrayLike) -> None:
+def check_parameter(name: str, value: Any) -> None:
     """Refuse a parameter out of its range, by name; a traced one passes."""
     if not _concrete(value):
         return
     wanted, holds = RANGES[name]
-    found = np.asarray(value)
-    if found.dtype.kind not in "fiu":
+    found = _as_numbers(value)
+    if found is None:
         raise ModelError(f"{name} must be a number, found {value!r}")
+    if found.ndim and (AXES.get(name) == () or name == "minimum_consumption_share"):
+        raise ModelError(f"{name} must be one number, found shape {found.shape}")
     if not (np.isfinite(found) & holds(found)).all():
         raise ModelError(f"{name} must be {wanted}, found {found}")
+
+
+def _as_numbers(value: Any) -> np.ndarray | None:
+    """An array of numbers; none if these are none, or lists of different lengths."""
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError):
+        return None
+    return found if found.dtype.kind in "fiu" else None
+
+
+def check_choice(name: str, value: Any, known: Collection[str]) -> None:
+    """Refuse what is not one of the words that an argument can be."""
+    if not isinstance(value, str) or value not in known:
+        raise ModelError(f"{name} must be one of {', '.join(known)}, found {value!r}")
+
+
+def check_module(name: str, value: Any, wanted: str) -> None:
+    """Refuse as a component of a model what cannot be called, such as an array or a class."""
+    if not callable(value) or isinstance(value, type):
+        raise ModelError(f"{name} must be a callable module that returns {wanted}, found {value!r}")
+
+
+def check_ranges(economy: Economy) -> None:
+    """Refuse the economy of data with numbers that none can have; those inside a JAX transformation pass."""
+    if problems := list(_range_problems(economy)):
+        raise ModelError(f"the data and these parameters make no economy: {'; '.join(problems[:5])}")
 
 
 def _concrete(*arrays) -> bool:
@@ -55,6 +84,8 @@ def _concrete(*arrays) -> bool:
 
 
 SHARE_TOLERANCE = 1e-6
+LARGEST = 1e100
+"""What no number of an economy reaches: products of a few such numbers are still finite."""
 
 RANGES = {
     "trade_elasticity": ("positive", lambda x: x > 0),
@@ -79,10 +110,23 @@ def _range_problems(economy: Economy):
         if value is None or not _concrete(value):
             continue
         value = np.asarray(value)
-        bad: np.ndarray = np.asarray(~(np.isfinite(value) & holds(value)))
+        bad: np.ndarray = np.asarray(~((np.abs(value).astype(float) < LARGEST) & holds(value)))
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0]) if value.ndim else ()
-            yield f"{name} must be {wanted}, found {value[where]:g}{_place(economy, name, where)}"
+            large = f" and below {LARGEST:g}" if float(np.abs(value[where])) >= LARGEST else ""
+            yield f"{name} must be {wanted}{large}, found {value[where]:g}{_place(economy, name, where)}"
+
+
+def _module_problems(economy: Economy):
+    """Numbers of externalities and preferences that are none."""
+    for name in ("spillover", "amenity_spillover", "preferences"):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(economy, name)):
+            if not isinstance(leaf, (float, np.ndarray, jax.Array)) or not _concrete(leaf):
+                continue
+            values = np.asarray(leaf)
+            bad = values[~np.isfinite(values)] if values.dtype.kind == "f" else values[:0]
+            if bad.size:
+                yield f"{name}{jax.tree_util.keystr(path)} must be finite, found {bad.flat[0]:g}"
 
 
 def _shape_problems(economy: Economy):
@@ -144,9 +188,12 @@ def _mix_problems(economy: Economy):
     mix = getattr(economy.input_links, "mix", None)
     if mix is None or not _concrete(mix, economy.value_added_share):
         return
+    if np.ndim(mix) not in (2, 3):
+        yield f"input_links.mix must have axes (input, sector), or those and city first, found shape {np.shape(mix)}"
+        return
     total = np.asarray(mix).sum(-2)
     buys = np.asarray(economy.value_added_share).min(0) < 1
-    bad = (np.abs(total - 1) > SHARE_TOLERANCE) & buys
+    bad = ~(np.abs(total - 1) <= SHARE_TOLERANCE) & buys
     for j in np.flatnonzero(np.atleast_2d(bad).any(0)):
         yield f"input_links.mix must sum to 1 over inputs, but does not in sector {economy.labels.sector[j]}"
 
@@ -195,3 +242,7 @@ def _supply_problems(economy: Economy):
     for j in economy.traded:
         for n in np.flatnonzero(~((cost[j] < np.inf) & operating[:, j]).any(1)):
             yield f"nobody who produces {labels.sector[j]} can ship to {labels.city[n]} (log_iceberg_cost is infinite)"
+
+
+STAGES = (_shape_problems, _range_problems, _module_problems, _share_problems, _cell_problems, _supply_problems)
+"""What is wrong with an economy, the first first: a later stage reads what an earlier one has found sound."""

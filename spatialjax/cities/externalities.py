@@ -17,7 +17,7 @@ def checked_shift(spillover, employment: CityOccupation, full: tuple[int, ...]) 
 
     Absent cells are shown as `ABSENT` workers, so that logarithms and their derivatives stay finite.
     """
-    shift = spillover(shown_employment(employment))
+    shift = jnp.asarray(spillover(shown_employment(employment)))
     if shift.ndim != 3 or any(s not in (1, f) for s, f in zip(shift.shape, full, strict=True)):
         raise ModelError(
             f"spillover {type(spillover).__name__} returned shape {shift.shape}; it must return a shift of log "
@@ -39,7 +39,7 @@ def effective_amenity(economy: Economy, employment: CityOccupation) -> CityOccup
 
 def checked_amenity_shift(spillover, employment: CityOccupation) -> CityOccupation:
     """A spillover's shift of log amenity (city, occupation), its shape checked; 0 where nobody lives."""
-    shift = spillover(shown_employment(employment))
+    shift = jnp.asarray(spillover(shown_employment(employment)))
     if shift.shape != employment.shape:
         raise ModelError(
             f"amenity spillover {type(spillover).__name__} returned shape {shift.shape}; it must return a shift of log "

@@ -11,12 +11,12 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from spatialjax.cities.accounts import Accounts, MendedSector, build_accounts
-from spatialjax.cities.checks import check_parameter
+from spatialjax.cities.checks import check_choice, check_module, check_parameter, check_ranges
 from spatialjax.cities.consumption import by_occupation, log_price_index
 from spatialjax.cities.distance_costs import RELATIVE_ERROR
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.externalities import checked_amenity_shift, checked_shift
-from spatialjax.cities.geographies import trade_costs
+from spatialjax.cities.geographies import GEOGRAPHIES, trade_costs
 from spatialjax.cities.input_links import NationalInputMix
 from spatialjax.cities.preferences import AdditiveAmenities, MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import NoAmenitySpillover, OccupationSpillover
@@ -79,9 +79,15 @@ def invert(
         ("housing_share", housing_share),
         ("minimum_consumption_share", 0.0 if minimum_consumption_share is None else minimum_consumption_share),
     ):
-        check_parameter(name, np.asarray(value) if isinstance(value, Sequence) else value)
-    if amenities not in AMENITIES:
-        raise ModelError(f"amenities must be one of {', '.join(AMENITIES)}, found {amenities!r}")
+        check_parameter(name, value)
+    check_choice("amenities", amenities, AMENITIES)
+    check_choice("geography", geography, GEOGRAPHIES)
+    for name, module, wanted in (
+        ("spillover", spillover, "a shift of log productivity"),
+        ("amenity_spillover", amenity_spillover, "a shift of log amenity"),
+    ):
+        if module is not None:
+            check_module(name, module, wanted)
     check_data(data)
     accounts = build_accounts(
         data,
@@ -156,6 +162,7 @@ class _Observed(eqx.Module):
     consumption_share: Float[Array, "*occupation sector"]
     value_added_share: CitySector
     land_share: CitySector
+    sets_rent: Bool[Array, " sector"]
     gross_output: CitySector
     expenditure: CitySector
     income: CityOccupation
@@ -170,6 +177,7 @@ class _Observed(eqx.Module):
             consumption_share=jnp.asarray(accounts.consumption_share),
             value_added_share=jnp.asarray(accounts.value_added_share),
             land_share=jnp.asarray(accounts.land_share),
+            sets_rent=jnp.asarray(data["uses_land"].values.astype(bool)),
             gross_output=jnp.asarray(accounts.gross_output),
             expenditure=jnp.asarray(accounts.expenditure),
             income=jnp.asarray(accounts.income),
@@ -274,19 +282,18 @@ def _productivity_and_rent(
 ) -> tuple[CityOccupationSector, ByCity]:
     """Log productivity of labour, and log rent, from factor costs and wage-bill shares (Lemma 1, item 3).
 
-    In a land-using sector labour's share can be tiny, and productivity loaded on it would be astronomic:
-    it is loaded on land, and labour's has geometric mean one over occupations.
+    In the sector that lets housing labour's share can be tiny, and productivity loaded on it would be astronomic: it
+    is loaded on land, and labour's has geometric mean one over occupations. Its price determines rent; other sectors
+    that use land pay that, and productivity is loaded on their labour.
     """
     wage_bill = observed.wage[:, :, None] * observed.employment
     employed = wage_bill > 0
     share = masked_divide(wage_bill, wage_bill.sum(1, keepdims=True), employed)
     relative = jnp.where(employed, masked_log(observed.wage)[:, :, None] + masked_log(share) / (substitution - 1), 0.0)
     mean = relative.sum(1) / jnp.maximum(employed.sum(1), 1)
-    uses_land = observed.land_share > 0
-    log_labour_cost = jnp.where(uses_land, mean, log_factor_cost)
-    log_rent = masked_divide(
-        log_factor_cost - (1 - observed.land_share) * log_labour_cost, observed.land_share, uses_land
-    ).sum(1)
+    beta = observed.land_share
+    log_rent = masked_divide(log_factor_cost - (1 - beta) * mean, beta, (beta > 0) & observed.sets_rent).sum(1)
+    log_labour_cost = jnp.where(observed.sets_rent, mean, (log_factor_cost - beta * log_rent[:, None]) / (1 - beta))
     return relative - log_labour_cost[:, None, :], log_rent
 
 
@@ -328,6 +335,7 @@ def _check_scaling(economy: Economy, scaling: Scaling) -> Economy:
             f"{economy.labels.city[int(scaling.worst[sector])]} sells differs from what it produces by "
             f"{errors[sector]:.1e} in logs. Check trade costs to and from that city, and its employment in the sector"
         )
+    check_ranges(economy)
     return economy
 
 
@@ -336,8 +344,10 @@ def validate(
 ) -> Sequence[str]:
     """Everything that keeps `data` from being inverted, in words; empty if nothing does."""
     try:
-        check_parameter("housing_share", np.asarray(housing_share))
-        check_parameter("minimum_consumption_share", minimum_consumption_share or 0.0)
+        check_parameter("housing_share", housing_share)
+        check_parameter(
+            "minimum_consumption_share", 0.0 if minimum_consumption_share is None else minimum_consumption_share
+        )
         check_data(data)
         build_accounts(data, housing_share=housing_share, minimum_consumption_share=minimum_consumption_share)
     except DataError as error:

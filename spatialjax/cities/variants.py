@@ -22,9 +22,9 @@ def without_externalities(economy: Economy) -> Economy:
 
 
 def without_trade_costs(economy: Economy) -> Economy:
-    """Every sector but those that use land is traded at no cost (CH section 7.2)."""
+    """Every sector but those that use land and are not traded is traded at no cost (CH section 7.2)."""
     uses_land = _uses_land(economy)
-    traded = tuple(j for j, land in enumerate(uses_land) if not land)
+    traded = tuple(j for j, land in enumerate(uses_land) if not land or j in economy.traded)
     return traded_freely(economy, traded)
 
 

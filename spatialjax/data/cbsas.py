@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from spatialjax.data.schema import Variable, positive
-from spatialjax.data.structure import label_problems, not_a_dataset, raise_all, variable_problems
+from spatialjax.data.structure import label_problems, not_a_dataset, raise_all, title_problems, variable_problems
 
 SHARE = ("1", "between 0 and 1", lambda x: (x > 0) & (x < 1))
 OPTIONAL = ("finite, or NaN where missing", lambda x: ~np.isinf(x))
@@ -65,7 +65,7 @@ def find_cbsa_problems(data: xr.Dataset) -> list[str]:
     if not isinstance(data, xr.Dataset):
         return not_a_dataset(data)
     found, _ = variable_problems(data, CBSA_VARIABLES)
-    problems = [*label_problems(data, "cbsa"), *found]
+    problems = [*label_problems(data, "cbsa"), *title_problems(data, "cbsa"), *found]
     if "msa" in data.dims:
         problems += [*label_problems(data, "msa"), *variable_problems(data, MSA_VARIABLES)[0]]
     return problems

@@ -1,6 +1,6 @@
 """Checks of a city data set: everything that is wrong with it, at once and by name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -32,7 +32,7 @@ def find_problems(data: xr.Dataset) -> list[str]:
     if not {"latitude", "longitude"} <= set(data) and "distance" not in data and "iceberg_cost" not in data:
         problems.append("no geography: give latitude and longitude, or distance (city, origin), or iceberg_cost")
     for needed, relation in RELATIONS:
-        if set(needed) <= sound:
+        if set(needed) <= sound and _square(data, needed):
             problems += relation(data)
     return problems
 
@@ -42,6 +42,13 @@ def _dimensions(data: xr.Dataset) -> Iterator[str]:
         yield from label_problems(data, dimension)
     yield from _same_labels(data, "input", "sector")
     yield from _same_labels(data, "origin", "city")
+
+
+def _square(data: xr.Dataset, names: Sequence[str]) -> bool:
+    """Whether those of the variables that are over pairs of places have as many of both."""
+    pairs = (("origin", "city"), ("input", "sector"))
+    dimensions = {str(dimension) for name in names for dimension in data[name].dims}
+    return all(data.sizes[one] == data.sizes[other] for one, other in pairs if {one, other} <= dimensions)
 
 
 def _same_labels(data: xr.Dataset, dimension: str, reference: str) -> Iterator[str]:
@@ -63,7 +70,7 @@ def _unused_cells(data: xr.Dataset, name: str) -> np.ndarray:
     """Cells whose values are never used, so that anything may stand there."""
     shape = values(data, name).shape
     if name == "wage" and _has_form(data, "employment"):
-        return np.nan_to_num(values(data, "employment")).sum(2) == 0
+        return ~(np.nan_to_num(values(data, "employment")) != 0).any(2)
     if name == "nontradable_price" and _has_form(data, "distance_elasticity"):
         return np.broadcast_to(traded_sectors(data), shape)
     if name == "iceberg_cost" and _has_form(data, "distance_elasticity"):
@@ -105,7 +112,8 @@ def _land_using(data: xr.Dataset) -> Iterator[str]:
     land = data["uses_land"].values.astype(bool)
     names = np.asarray(place_names(data, "sector"))[land]
     if land.sum() != 1:
-        yield f"uses_land must mark exactly one sector, but marks {', '.join(map(str, names)) or 'none'}"
+        marked = ", ".join(map(str, names)) or "none"
+        yield f"uses_land must mark exactly one sector, but marks {marked}; land_share names further ones that use land"
     elif traded_sectors(data)[land].any():
         yield f"sector {names[0]} uses land and cannot be traded: its distance_elasticity must be NaN"
 

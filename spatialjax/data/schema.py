@@ -58,7 +58,15 @@ VARIABLES = {
         "zero or positive, or NaN for a sector that is not traded",
         lambda x: np.isnan(x) | not_negative(x),
     ),
-    "uses_land": Variable(("sector",), "1", "the sector that owns and lets all land and structures"),
+    "uses_land": Variable(("sector",), "1", "the sector that lets housing, whose price determines rents"),
+    "land_share": Variable(
+        ("sector",),
+        "1",
+        "share of land in the value added of further sectors that use land; 0 elsewhere",
+        "zero or positive and below 1",
+        lambda x: not_negative(x) & (x < 1),
+        required=False,
+    ),
     "latitude": Variable(
         ("city",), "degrees north", "latitude", "between -90 and 90", lambda x: np.abs(x) <= 90, required=False
     ),
@@ -98,6 +106,12 @@ def traded_sectors(data: xr.Dataset) -> Array:
 def land_sector(data: xr.Dataset) -> int:
     """Position of the sector that uses land."""
     return int(np.flatnonzero(data["uses_land"].values)[0])
+
+
+def given_land_shares(data: xr.Dataset) -> Array:
+    """Share of land in value added by sector, as given; zero where the data give none, and in the land sector."""
+    share = values(data, "land_share") if "land_share" in data else np.zeros(data.sizes["sector"])
+    return np.where(data["uses_land"].values.astype(bool), 0.0, share)
 
 
 def values(data: xr.Dataset, name: str) -> Array:

@@ -11,6 +11,9 @@ from spatialjax.errors import DataError
 SHOWN = 3
 """Offending cells that one message lists."""
 
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Sizes between which numbers of data are."""
+
 SAME_PLACES = {"origin": "city"}
 """Dimensions over the places of another one, whose names messages take."""
 
@@ -36,6 +39,12 @@ def label_problems(data: xr.Dataset, dimension: str) -> Iterator[str]:
         labels, counts = np.unique(data[dimension].values.astype(str), return_counts=True)
         if (counts > 1).any():
             yield f"dimension {dimension} has repeated labels: {', '.join(labels[counts > 1][:SHOWN])}"
+
+
+def title_problems(data: xr.Dataset, dimension: str) -> Iterator[str]:
+    """What is wrong with the names of places, where they have names beside their labels."""
+    if "title" in data and data["title"].dims != (dimension,):
+        yield f"variable title has dimensions ({', '.join(map(str, data['title'].dims))}); it must have ({dimension})"
 
 
 def none_unused(data: xr.Dataset, name: str) -> Array | bool:
@@ -79,9 +88,21 @@ def _variable(data: xr.Dataset, name: str, variable: Variable, unused) -> Iterat
         yield f"variable {name} holds {data[name].dtype}; it must hold numbers"
     else:
         found = ordered_values(data, name, variable)
-        bad = ~variable.holds(found) & ~np.asarray(unused(data, name))
+        used = ~np.asarray(unused(data, name))
+        bad, extreme = used & ~variable.holds(found), used & _is_extreme(found)
         if bad.any():
             yield f"variable {name} must be {variable.wanted}, but {_cells(data, variable, found, bad)}"
+        elif extreme.any():
+            yield (
+                f"variable {name} must be between {SMALLEST:g} and {LARGEST:g} in size where it is not zero, but "
+                f"{_cells(data, variable, found, extreme)}: products of such numbers cannot be computed"
+            )
+
+
+def _is_extreme(values: Array) -> Array:
+    """Which numbers are so large or small that products of a few of them are infinite or zero."""
+    size = np.abs(values)
+    return np.isfinite(size) & ((size > LARGEST) | ((size > 0) & (size < SMALLEST)))
 
 
 def _cells(data: xr.Dataset, variable: Variable, found: Array, bad: Array) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import xarray as xr
 
 from spatialjax.data.schema import VARIABLES, Variable, positive
-from spatialjax.data.structure import label_problems, not_a_dataset, raise_all, variable_problems
+from spatialjax.data.structure import label_problems, not_a_dataset, raise_all, title_problems, variable_problems
 
 ZONE_VARIABLES = {
     "population": Variable(("zone",), "persons", "residents", "positive", positive),
@@ -31,7 +31,7 @@ def find_zone_problems(data: xr.Dataset) -> list[str]:
     if "city" in data.dims:
         return ["these are cities (dimension city), of which no granular economy can be made: it needs dimension zone"]
     found, _ = variable_problems(data, ZONE_VARIABLES)
-    return [*label_problems(data, "zone"), *_no_zone(data), *found]
+    return [*label_problems(data, "zone"), *title_problems(data, "zone"), *_no_zone(data), *found]
 
 
 def _no_zone(data: xr.Dataset) -> list[str]:

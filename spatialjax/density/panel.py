@@ -13,6 +13,7 @@ from spatialjax.density.imputation import Imputation, impute_earnings
 from spatialjax.density.panel_checks import check_panel
 from spatialjax.errors import DataError
 from spatialjax.estimation.libraries import library
+from spatialjax.files import is_there
 
 COLUMNS: dict[str, type[np.generic]] = {
     **{"establishment": np.int64, "firm": np.int64, "cbsa": np.int32, "cbsa_lag": np.int32, "county": np.int32},
@@ -127,7 +128,7 @@ def _last_arrival(panel: pd.DataFrame, arrivals: pd.DataFrame) -> np.ndarray:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
+    if not is_there(path):
         raise DataError(str(path), ["no such file"])
     name = path.name.lower()
     try:

@@ -99,6 +99,12 @@ def _scenarios(record: Diagnostics) -> Iterator[Check]:
         yield Check("Scenarios", found, _verdict(set(counts) <= {"solved"}))
 
 
+def _parts(record: Diagnostics) -> Iterator[Check]:
+    for name, standing in record.get("parts", {}).items():
+        found = "; ".join(standing["attention"]) or "all checks of this run are good"
+        yield Check(f"Run: {_plain(name)}", f"{found} ({standing['report']})", _verdict(not standing["attention"]))
+
+
 def _precision(record: Diagnostics) -> Iterator[Check]:
     if (precision := record.get("precision")) is not None:
         yield Check("Precision", precision, _verdict(precision == "float64"))
@@ -108,4 +114,4 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-GROUPS = (_data, _equilibria, _optima, _stability, _granular, _scenarios, _tables, _precision)
+GROUPS = (_data, _equilibria, _optima, _stability, _granular, _scenarios, _tables, _parts, _precision)

@@ -116,6 +116,15 @@ COMPARISON = Kind(
         "places": "Changes by place, percent",
     },
 )
+PAPER = Kind(
+    "Published beside computed",
+    (
+        "Every figure that the papers publish and that a configuration of this library computes, run again. What the "
+        "papers use and is confidential, or is not at hand, is replaced as each row says.",
+        SOLVER,
+    ),
+    {"summary": "Published beside computed"},
+)
 OTHER = Kind("Run", (SOLVER,))
 KINDS = {
     "cities": CITIES,
@@ -125,6 +134,7 @@ KINDS = {
     "sweep": SWEEP,
     "history": HISTORY,
     "comparison": COMPARISON,
+    "paper": PAPER,
 }
 
 

@@ -74,24 +74,28 @@ def _schema(path: Path, economy: Any) -> type[AnyRunConfig]:
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The tables of a file, laid over those of the file it extends."""
     try:
-        tree = tomllib.loads(path.read_text())
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: not a text file; a configuration is TOML (data files are checked by `spatialjax validate`)"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # such as numbers of thousands of digits, or as many brackets
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     base = tree.pop("extends", None)
     if base is None:
         return tree
-    if not isinstance(base, str):
+    if not isinstance(base, str) or not base or "\0" in base:
         raise ConfigError(f"{path}: extends: must be the path of another configuration, found {base!r}")
     target = (path.parent / base).resolve()
     if target in (path.resolve(), *seen):
         raise ConfigError(f"{path}: extends: {base} extends this file in turn")
-    return _overlaid(_read(target, (path.resolve(), *seen)), tree)
+    try:
+        below = _read(target, (path.resolve(), *seen))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: extends: {error}") from error
+    return _overlaid(below, tree)
 
 
 def _overlaid(base: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +116,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     if not separator or not all(parts):
         raise ConfigError(f"--set {override}: must have the form section.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
+        value = _single_value(text)
+    except (ValueError, RecursionError) as error:
         value = text.strip()
         if value[:1] in "[{\"'":
             raise ConfigError(
@@ -128,6 +132,13 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     tree[parts[-1]] = value
 
 
+def _single_value(text: str) -> Any:
+    tree = tomllib.loads(f"value = {text}")
+    if len(tree) > 1:
+        raise ValueError("more than a value")
+    return tree["value"]
+
+
 def _sets_no_kind(override: str) -> bool:
     return not override.partition("=")[0].strip().endswith(".kind")
 
@@ -138,7 +149,7 @@ def explain(error: ValidationError, schema: type) -> list[str]:
     problems = error.errors()
     inner = {problem["loc"][:-1] for problem in problems}
     for problem in problems:
-        location = _without_tags(problem["loc"])
+        location = _without_tags(problem["loc"], of_key=problem["type"] in ("extra_forbidden", "missing"))
         if problem["type"] != "too_short" or problem["loc"] not in inner:  # else its values are what is wrong
             lines.append(": ".join(filter(None, (".".join(location), _described(problem, location, schema)))))
     return lines
@@ -171,9 +182,11 @@ def _close(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _without_tags(location: tuple[int | str, ...]) -> list[str]:
-    """A key as the user wrote it: pydantic adds the kind of a section and of a value."""
-    return [str(part) for part in location if str(part) not in TAGS and not str(part).startswith("tuple[")]
+def _without_tags(location: tuple[int | str, ...], *, of_key: bool = False) -> list[str]:
+    """A key as the user wrote it: pydantic adds the kind of a section and of a value, but not behind an `of_key`."""
+    *before, last = map(str, location) if of_key else (*map(str, location), "")
+    parts = [part for part in before if part not in TAGS and not part.startswith("tuple[")]
+    return [*parts, last] if of_key else parts
 
 
 TAGS = {

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from spatialjax.workflow.schema import OutputSection, Section
+from spatialjax.workflow.schema import OutputSection, Section, Seed
 
 
 class PanelSection(Section):
@@ -39,7 +39,7 @@ class PanelSimulationSection(Section):
         0.0, ge=0, le=1, description="share of the premium that stays with the city of birth when a firm moves"
     )
     college: float = Field(0.883, description="semi-elasticity of earnings to the college share")
-    seed: int = Field(0, description="of all draws")
+    seed: Seed = Field(0, description="of all draws")
 
 
 class RelocationSection(Section):

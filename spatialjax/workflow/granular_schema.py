@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spatialjax.granular.parameters import Parameters
-from spatialjax.workflow.schema import OutputSection, Section
+from spatialjax.workflow.schema import OutputSection, Section, Seed
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -55,7 +55,7 @@ class SimulationSection(Section):
     draws: int = Field(2**17, ge=2**11, description="sectors drawn for second-order Cournot moments")
     exact: bool = Field(True, description="solve the exact game too")
     exact_draws: int = Field(512, ge=512, description="sectors solved exactly for each number of firms")
-    seed: int = Field(0, description="of all draws")
+    seed: Seed = Field(0, description="of all draws")
 
 
 class GranularRunConfig(Section):

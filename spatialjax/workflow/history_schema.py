@@ -12,6 +12,7 @@ from spatialjax.workflow.schema import (
     OccupationSpilloverSection,
     OutputSection,
     Section,
+    Seed,
     SolverSection,
     SpilloverSection,
 )
@@ -59,7 +60,7 @@ class DecompositionSection(Section):
     order: tuple[str, ...] | None = Field(None, description="names of the steps in the order to make them in")
     order_free: bool = Field(True, description="average over all orders too")
     permutations: int | None = Field(None, ge=1, description="average over so many random orders instead of all")
-    seed: int = Field(0, description="of the random orders")
+    seed: Seed = Field(0, description="of the random orders")
     baseline_stage: str | None = Field(
         "skill-biased technology", description="the step after which welfare is one; by default the baseline itself"
     )

@@ -43,10 +43,11 @@ def prepare_folder(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(f"cannot write results to {folder}: {error.strerror}; choose another with --out") from error
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write results to {folder}: {reason}; choose another with --out") from error
     return folder
 
 
@@ -58,7 +59,7 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> Path:
 
 def write_json(path: Path, content: Any) -> Path:
     """Write JSON, indented."""
-    return write(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
+    return write(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8"))
 
 
 def write_table(path: Path, table: pd.DataFrame, *, index: bool = False, float_format: str | None = None) -> list[Path]:
@@ -69,7 +70,7 @@ def write_table(path: Path, table: pd.DataFrame, *, index: bool = False, float_f
         text = cells.to_latex(
             index=False, escape=True, na_rep="", float_format="{:.4g}".format, longtable=len(cells) > LONG
         )
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
     return [
         write(path, lambda temporary: table.to_csv(temporary, index=index, float_format=float_format)),
@@ -84,7 +85,7 @@ def resolved(config: BaseModel) -> dict[str, Any]:
 
 def write_config(folder: Path, config: BaseModel) -> Path:
     """Write a configuration with every key that it was run with."""
-    return write(folder / CONFIG, lambda path: path.write_text(tomli_w.dumps(resolved(config))))
+    return write(folder / CONFIG, lambda path: path.write_text(tomli_w.dumps(resolved(config)), encoding="utf-8"))
 
 
 def write_record(folder: Path, diagnostics: Mapping[str, Any], data: xr.Dataset | None, files: Sequence[Path]) -> Path:

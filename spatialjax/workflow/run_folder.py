@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
+from spatialjax.files import remove_leftovers
 from spatialjax.workflow.identity import differences, listed
 from spatialjax.workflow.output import CONFIG, RECORD, prepare_folder, resolved
 
@@ -26,10 +27,13 @@ def held(folder: Path) -> Iterator[None]:
 
     **Raises:** `OutputError` where another process holds it.
     """
-    lock = _locked(folder)
     try:
+        lock = _locked(folder)
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    except OSError as error:
+        raise OutputError(f"cannot write results to {folder}: {error.strerror}; choose another with --out") from error
+    try:
         yield
     finally:
         (folder / LOCK).unlink(missing_ok=True)
@@ -72,6 +76,7 @@ def run_folder(folder: str | Path, config: BaseModel, *, anew: bool = False) -> 
     """
     target = prepare_folder(folder)
     with held(target):
+        remove_leftovers(target)
         if (target / SWEEP).exists():
             raise OutputError(f"{target} has the results of a sweep: choose another folder with --out")
         others = _differences(target / CONFIG, config)

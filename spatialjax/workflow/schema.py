@@ -30,6 +30,7 @@ class DataSection(Section):
 
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -196,7 +197,7 @@ class StabilitySection(Section):
     eigenvalues: int = Field(4, ge=0, description="how many to compute; 0 for none")
     starts: int = Field(5, ge=0, description="starts of the search; 0 for none")
     spread: float = Field(1.0, gt=0, description="standard deviation of the starts' log employment")
-    seed: int = Field(0, description="of the starts")
+    seed: Seed = Field(0, description="of the starts")
 
 
 class OutputSection(Section):

@@ -10,6 +10,7 @@ from spatialjax.workflow.schema import (
     OccupationSpilloverSection,
     OutputSection,
     Section,
+    Seed,
     SpilloverSection,
 )
 
@@ -37,7 +38,7 @@ class UncertaintySection(Section):
         (0.06, 0.04), description="standard errors of spillover.size"
     )
     draws: int = Field(40, ge=0, description="of the elasticities; 0 for the delta method alone")
-    seed: int = Field(0, description="of the draws")
+    seed: Seed = Field(0, description="of the draws")
 
 
 class MonteCarloSection(Section):
@@ -45,7 +46,7 @@ class MonteCarloSection(Section):
 
     replications: int = Field(100, ge=0, description="for each truth; 0 for none")
     cities: int = Field(60, ge=20, description="the largest of the data's cities, which the economies resemble")
-    seed: int = Field(0, description="of the economies")
+    seed: Seed = Field(0, description="of the economies")
 
 
 def _kind_of_uncertainty(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
+from spatialjax.cities.checks import LARGEST
 from spatialjax.data.schema import city_names
 from spatialjax.errors import ConfigError
 from spatialjax.workflow.sweep_calibration import Calibration
@@ -162,7 +163,7 @@ def is_suspicious(leaf: str, old: Array, new: Array) -> bool:
     if leaf.startswith(UNBOUNDED):
         return not np.isfinite(new).all()
     if leaf in BOUNDED_BY_SIGN:
-        return not (np.isfinite(new).all() and np.array_equal(np.sign(new), np.sign(old)))
+        return not ((np.abs(new) < LARGEST).all() and np.array_equal(np.sign(new), np.sign(old)))
     if leaf == LOG_COST:
         return not np.array_equal(np.isfinite(new), np.isfinite(old)) or bool((np.isnan(new) | (new == -np.inf)).any())
     return True

@@ -4,7 +4,6 @@ A sweep writes parts: NetCDF files, each with one scenario or several, that are 
 scenario that was tried again is in a later part too, and that one holds.
 """
 
-import os
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from typing import Any
 import tomli_w
 
 from spatialjax.errors import OutputError
-from spatialjax.files import replaced
+from spatialjax.files import remove_leftovers, to_disk, write
 from spatialjax.workflow.identity import differences, listed
 from spatialjax.workflow.output import CONFIG, RECORD, prepare_folder
 from spatialjax.workflow.run_folder import held
@@ -77,11 +76,10 @@ class SweepFolder:
             for path in (*self.parts, *(self.path / name for name in (COMBINED, TABLE, RECORD))):
                 path.unlink(missing_ok=True)
         for folder in (self.path, self.path / PARTS):
-            for leftover in (*folder.glob(".*.nc"), *folder.glob(".*.csv"), *folder.glob(".*.toml")):
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(folder)
         write_durably(self.path / MARKER, lambda path: path.write_text(tomli_w.dumps(dict(wanted))))
         (self.path / PARTS).mkdir(exist_ok=True)
-        _to_disk(self.path)
+        to_disk(self.path)
 
     def next_part(self) -> Path:
         """The path of the part that is written next."""
@@ -94,34 +92,4 @@ def write_durably(path: Path, writer: Callable[[Path], Any]) -> Path:
 
     **Raises:** `OutputError` for a disk that is full or that cannot be written to.
     """
-    try:
-        with replaced(path) as temporary:
-            writer(temporary)
-            _to_disk(temporary)
-        _to_disk(path.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}{_room(path)}") from error
-    except RuntimeError as error:
-        raise OutputError(
-            f"cannot write {path}: {error}; the NetCDF library says no more, and says this where a disk or a quota is "
-            f"full{_room(path)}"
-        ) from error
-    return path
-
-
-def _room(path: Path) -> str:
-    """How much room a disk has, where that is little."""
-    try:
-        disk = os.statvfs(path.parent)
-    except OSError:
-        return ""
-    free = disk.f_bavail * disk.f_frsize
-    return f" ({free / 2**20:.1f} MiB are free there)" if free < 2**30 else ""
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return write(path, writer, durable=True)

@@ -175,7 +175,7 @@ def _cells(file: str, name: str, column: pd.Series) -> Iterator[Value]:
     for row, cell in enumerate(column.tolist()):
         if isinstance(cell, str):
             yield cell
-        elif np.isfinite(cell):
+        elif abs(cell) < np.inf:  # false of what is no number
             yield float(cell)
         else:
             raise ConfigError(f"sweep.file: {file} has no finite {name} in scenario {row} (line {row + 2})")

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from scipy.special import ndtr
 
 from spatialjax.cities.labelled import DIMENSIONS, POLICY_DIMENSIONS
-from spatialjax.workflow.schema import Name, RunConfig, Section
+from spatialjax.workflow.schema import Name, RunConfig, Section, Seed
 
 Value = float | str | tuple[float, ...]
 """What a parameter can be: a number, a word, or numbers in the order of occupations, sectors or cities."""
@@ -163,7 +163,7 @@ class SweepSection(Section):
     parameter: dict[Name, ParameterSection] = Field(min_length=1, description="what differs between scenarios")
     file: str | None = Field(None, description="of a list: a CSV file with a row a scenario, a column a parameter")
     draws: int | None = Field(None, ge=1, description="how many draws")
-    seed: int = Field(0, description="of the draws")
+    seed: Seed = Field(0, description="of the draws")
     correlation: tuple[tuple[Name, Name, Annotated[float, Field(gt=-1, lt=1)]], ...] = Field(
         (), description="of draws: pairs of parameters and the correlation of the normal variables behind them"
     )

@@ -1,0 +1,106 @@
+"""The page of what the papers publish: which rows it has, and that it goes on where it stopped."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import spatialjax as sj
+from spatialjax.errors import ConfigError
+from spatialjax.workflow.config import load_config
+from spatialjax.workflow.paper import PARTS, is_finished, published_rows, run_paper
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_every_part_has_a_configuration():
+    for part in PARTS.values():
+        assert load_config(CONFIGS / part.config) is not None
+
+
+def test_unknown_parts_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no part granulated; there are cognitive_hubs, history"):
+        run_paper(tmp_path, CONFIGS, only=["granulated"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "columns", "rows", "wanted"),
+    [
+        (
+            "cognitive_hubs",
+            ["figure", "value", "unit", "published (CH)"],
+            [["gain", 0.592, "percent", 0.59], ["other", 1.0, None, np.nan]],
+            [["gain, percent", 0.59, 0.592, np.nan]],
+        ),
+        (
+            "granular",
+            [
+                "figure",
+                "conduct",
+                "zone",
+                "KO",
+                "second order, KO m",
+                "exact, KO m",
+                "exact, KO m, s.e.",
+                "why they differ",
+            ],
+            [["markdown", "cournot", "largest", 1.0, 0.5, 0.6, 0.01, "a bound"]],
+            [["markdown, cournot, largest", 1.0, 0.5, 0.01]],
+        ),
+        (
+            "spillovers",
+            ["figure", "ours", "s.e.", "published", "published s.e."],
+            [["ols", 1.2, 0.1, 1.3, 0.2]],
+            [["ols", 1.3, 1.2, 0.1]],
+        ),
+        (
+            "density",
+            ["figure", "ours", "s.e.", "FF", "FF s.e."],
+            [["premium", 0.07, 0.01, 0.08, 0.02], ["truth", 0.08, np.nan, np.nan, np.nan]],
+            [["premium", 0.08, 0.07, 0.01]],
+        ),
+        (
+            "history",
+            ["figure", "value", "published (CH)", "note"],
+            [["row 3", 0.93, 0.927, "used"]],
+            [["row 3", 0.927, 0.93, np.nan]],
+        ),
+    ],
+)
+def test_rows_of_each_kind_of_run(part, columns, rows, wanted):
+    table = published_rows(PARTS[part], pd.DataFrame(rows, columns=columns))
+    found = table[["figure", "published", "ours", "s.e."]]
+    assert found["figure"].tolist() == [row[0] for row in wanted]
+    np.testing.assert_array_equal(found.iloc[:, 1:].to_numpy(float), [row[1:] for row in wanted])
+    np.testing.assert_allclose(table["difference"], table["ours"] - table["published"])
+    assert table["why they differ"].str.contains(PARTS[part].reason, regex=False).all()
+    if part == "granular":
+        assert table["why they differ"].tolist() == ["a bound"]
+
+
+def test_goes_on_where_it_stopped(tmp_path):
+    """A part that has ended is taken as it is, unless its configuration differs."""
+    data = sj.load_data("us-metros")
+    size = data["employment"].sum(("occupation", "sector"))
+    data.isel(city=np.sort(np.argsort(-size.values)[:12])).to_netcdf(tmp_path / "small.nc")
+    overrides = [f"data.source={tmp_path}/small.nc", "output.figures=false", "stability.starts=0"]
+    options = {"only": ["sectoral_hubs"], "overrides": overrides}
+    first = run_paper(tmp_path / "page", CONFIGS, **options)
+    assert first.reused == []
+    record = tmp_path / "page" / "sectoral_hubs" / "run.json"
+    before = record.stat().st_mtime_ns
+    again = run_paper(tmp_path / "page", CONFIGS, **options)
+    assert again.reused == ["sectoral_hubs"]
+    assert record.stat().st_mtime_ns == before
+    text = (tmp_path / "page" / "report.html").read_text()
+    assert "Published beside computed" in text
+    assert "sectoral_hubs/report.html" in text
+    config = load_config(CONFIGS / "sectoral_hubs.toml", overrides)
+    assert is_finished(record.parent, config)
+    assert not is_finished(record.parent, load_config(CONFIGS / "sectoral_hubs.toml", overrides[:1]))
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"versions": {}}))
+    assert not is_finished(record.parent, config)
