@@ -116,7 +116,8 @@ def table(folder, name):
 class TestRun:
     def test_writes_every_table_and_figure(self, folder):
         out = folder / "out"
-        assert {path.name for path in out.iterdir()} == {"config.toml", "summary.csv", "run.json", "tables", "figures"}
+        files = {"config.toml", "summary.csv", "summary.tex", "run.json", "report.html"}
+        assert {path.name for path in out.iterdir()} == files | {"tables", "figures"}
         wanted = {entry.name for entry in (*PLACES, *PANEL, *ZONES)}
         found = {path.stem for path in (out / "tables").glob("*.csv")}
         assert wanted - found == {"concrete"}  # no CBSA has enough plants of it
@@ -125,7 +126,7 @@ class TestRun:
         assert report["tables_read_back"] == []
         assert report["versions"]["pyfixest"]
         drawn = {path.name for path in (out / "figures").iterdir()}
-        assert drawn == {f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg")}
+        assert drawn == {f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg", "csv")}
 
     def test_keeps_the_configuration(self, folder):
         kept = load_config(folder / "out" / "config.toml")
@@ -206,8 +207,10 @@ class TestRun:
         assert begin("Table 2") == {entry.name for entry in PLACES}
         assert begin("Table 4") == first
         refused = config_of(source, cbsas={"source": "nowhere.nc"})
-        with pytest.raises(DataError):
+        with pytest.raises(OutputError, match=r"cbsas.source: us-cbsas there, nowhere.nc here"):
             run_density(refused, out, Listener())
+        with pytest.raises(DataError):
+            run_density(refused, out, Listener(), anew=True)
         assert {path.stem for path in (out / "tables").glob("*.csv")} == first  # a run that is refused costs nothing
         assert not RememberedTables(out / "tables", refused).known("premium")
 
@@ -256,7 +259,7 @@ class TestLeftOut:
 
     def test_figures_do_without(self, folder, tmp_path):
         drawn = draw_density_figures(tmp_path, {"predicted": table(folder, "predicted")})
-        assert [path.name for path in drawn] == ["figure_c4_predicted.png", "figure_c4_predicted.svg"]
+        assert [path.name for path in drawn] == [f"figure_c4_predicted.{kind}" for kind in ("png", "svg", "csv")]
 
 
 class TestPanel:

@@ -114,7 +114,8 @@ class TestRun:
         out = folder / "out"
         names = {path.name for path in out.iterdir()}
         printed = {f"estimates_{by}.{ending}" for by in ("occupation", "group") for ending in ("txt", "tex")}
-        assert names == printed | {"config.toml", "summary.csv", "run.json", "tables", "uncertainty.nc", "draws.csv"}
+        summary = {"summary.csv", "summary.tex", "report.html"}
+        assert names == printed | summary | {"config.toml", "run.json", "tables", "uncertainty.nc", "draws.csv"}
         tables = {path.stem for path in (out / "tables").glob("*.csv")}
         wanted = {"estimates_occupation", "estimates_group", "no_spillovers", "uncertainty"}
         assert tables == set(found.tables) == wanted | {"monte_carlo_none", "monte_carlo_configured"}
@@ -195,6 +196,7 @@ class TestRun:
             "Monte Carlo of the configured externalities",
             "carrying uncertainty to the optimum",
             "writing the summary",
+            "writing the report",
         ]
         assert set(found.diagnostics["tables_read_back"]) == set(written)
         for name, frame in result[0].tables.items():
@@ -204,7 +206,7 @@ class TestRun:
         assert any(line.startswith("4 tables are those of an earlier run") for line in again.lines)
         other = load_config(folder / "few.toml", ["monte_carlo.seed=1"])
         with pytest.raises(KeyboardInterrupt):
-            run_spillovers(other, tmp_path, Listener("estimating by group of sectors (SH Table 1)"))
+            run_spillovers(other, tmp_path, Listener("estimating by group of sectors (SH Table 1)"), anew=True)
         assert [path.stem for path in (tmp_path / "tables").glob("*.csv")] == ["estimates_occupation"]
 
     def test_instruments_and_controls_of_files(self, folder, economy, tmp_path):

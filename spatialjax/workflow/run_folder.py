@@ -19,6 +19,8 @@ from spatialjax.workflow.output import CONFIG, RECORD, prepare_folder, resolved
 
 LOCK = ".spatialjax.lock"
 SWEEP = "sweep.toml"
+REMEMBERED = "tables/"
+"""Where runs keep tables that they go on from; these are removed when the first new one is known."""
 
 
 @contextmanager
@@ -113,6 +115,7 @@ def _recorded(folder: Path) -> list[str]:
         record: Any = json.loads((folder / RECORD).read_text())
         inside = folder.resolve()
         names = [str(name) for name in record["files"]]
-        return [name for name in names if (folder / name).resolve().is_relative_to(inside)]
+        own = [name for name in names if not name.startswith(REMEMBERED)]
+        return [name for name in own if (folder / name).resolve().is_relative_to(inside)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
