@@ -1,6 +1,7 @@
 """The page of what the papers publish: which rows it has, and that it goes on where it stopped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 import spatialjax as sj
 from spatialjax.errors import ConfigError
-from spatialjax.workflow.config import load_config
+from spatialjax.workflow.config import RunConfig, load_config
 from spatialjax.workflow.paper import PARTS, is_finished, published_rows, run_paper
+from spatialjax.workflow.run import without_papers_of_others
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -81,23 +83,34 @@ def test_rows_of_each_kind_of_run(part, columns, rows, wanted):
         assert table["why they differ"].tolist() == ["a bound"]
 
 
-def test_goes_on_where_it_stopped(tmp_path):
+@pytest.mark.parametrize(("kind", "kept"), [("occupation", True), ("industry", False), ("none", False)])
+def test_figures_of_ch_stand_beside_its_own_externalities_alone(kind, kept):
+    figures = pd.DataFrame({"figure": ["gain"], "value": [0.59], "published (CH)": [0.59]})
+    found = without_papers_of_others(figures, RunConfig.model_validate({"spillover": {"kind": kind}}))
+    assert found["published (CH)"].notna().all() == kept
+    assert found["value"].tolist() == [0.59]
+
+
+def test_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """A part that has ended is taken as it is, unless its configuration differs."""
     data = sj.load_data("us-metros")
     size = data["employment"].sum(("occupation", "sector"))
     data.isel(city=np.sort(np.argsort(-size.values)[:12])).to_netcdf(tmp_path / "small.nc")
+    monkeypatch.setitem(
+        PARTS, "cognitive_hubs", replace(PARTS["cognitive_hubs"], config="sectoral_hubs.toml")
+    )  # shorter
     overrides = [f"data.source={tmp_path}/small.nc", "output.figures=false", "stability.starts=0"]
-    options = {"only": ["sectoral_hubs"], "overrides": overrides}
+    options = {"only": ["cognitive_hubs"], "overrides": overrides}
     first = run_paper(tmp_path / "page", CONFIGS, **options)
     assert first.reused == []
-    record = tmp_path / "page" / "sectoral_hubs" / "run.json"
+    record = tmp_path / "page" / "cognitive_hubs" / "run.json"
     before = record.stat().st_mtime_ns
     again = run_paper(tmp_path / "page", CONFIGS, **options)
-    assert again.reused == ["sectoral_hubs"]
+    assert again.reused == ["cognitive_hubs"]
     assert record.stat().st_mtime_ns == before
     text = (tmp_path / "page" / "report.html").read_text()
     assert "Published beside computed" in text
-    assert "sectoral_hubs/report.html" in text
+    assert "cognitive_hubs/report.html" in text
     config = load_config(CONFIGS / "sectoral_hubs.toml", overrides)
     assert is_finished(record.parent, config)
     assert not is_finished(record.parent, load_config(CONFIGS / "sectoral_hubs.toml", overrides[:1]))

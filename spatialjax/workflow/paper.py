@@ -43,7 +43,6 @@ PARTS = {
     "cognitive_hubs": Part("Cognitive Hubs, sections 4.7, 6 and 7", "cognitive_hubs.toml", DATA),
     "history": Part("Cognitive Hubs, section 8", "history.toml", f"a stylised 1980 (docs/history.md); {DATA}"),
     "spillovers": Part("Cognitive Hubs, Table 2; Sectoral Hubs, Table 1", "spillovers.toml", DATA),
-    "sectoral_hubs": Part("Sectoral Hubs", "sectoral_hubs.toml", DATA),
     "granular": Part("Granular Origins of Agglomeration", "japan_granular.toml", ""),
     "density": Part(
         "The Urban Density Premium across Establishments",

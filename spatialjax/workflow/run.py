@@ -216,6 +216,7 @@ class _Run:
         with self._stage("writing tables"):
             published = self.config.data.source in EMBEDDED
             figures = figures_table(headline_figures(self.data, self.cases, self.policies, published=published))
+            figures = without_papers_of_others(figures, self.config)
             data = self.cases["data"]
             self.files += _write_tables(
                 self.target, figures, city_table(self.cases, self.policies), sector_table(data.result, data.economy)
@@ -233,6 +234,11 @@ class _Run:
         for row in statements.itertuples(index=False):
             holds = "holds" if row.holds else "does not hold"
             self.reporter.say(f"{row.source}, {row.statement}: {holds} ({row.measure}: {row.value:.4g})")
+
+
+def without_papers_of_others(figures: pd.DataFrame, config: RunConfig) -> pd.DataFrame:
+    """Headline figures, without CH's where externalities are not those by occupation that CH's are of."""
+    return figures if config.spillover.kind == "occupation" else figures.assign(**{"published (CH)": np.nan})
 
 
 def describe_sizes(data: xr.Dataset) -> str:
