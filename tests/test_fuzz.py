@@ -55,7 +55,7 @@ def cities():
 def invert_and_solve(data, housing_share, **options):
     economy = sj.invert(data, **OPTIONS | {"housing_share": housing_share, "spillover": SPILLOVER} | options)
     assert_finite(economy, but=("log_iceberg_cost", "reference"))
-    return sj.solve(economy)
+    return sj.solve(economy, tolerance=1e-12)  # spoilt numbers make ill-conditioned economies
 
 
 def assert_equilibrium(found):
@@ -74,8 +74,7 @@ def test_city_data(cities):
         def verify(found):
             assert_equilibrium(found)
             given = changed["employment"].transpose("city", "occupation", "sector").values
-            # Spoilt numbers can make an economy so ill-conditioned that a converged state is this far from the data's.
-            np.testing.assert_allclose(found.employment_by_sector, given, rtol=1e-3, atol=1e-6 * given.max())
+            np.testing.assert_allclose(found.employment_by_sector, given, rtol=1e-4, atol=1e-6 * given.max())
 
         return ending(lambda: invert_and_solve(changed, housing_share), verify, *known)
 
