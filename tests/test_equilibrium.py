@@ -322,6 +322,19 @@ class TestFailure:
         found = sj.solve(random_economy(), income=PollTax(), throw=False)
         assert found.status != EquilibriumStatus.converged
 
+    def test_of_incomes_below_the_guard_is_named(self):
+        """Log consumption is guarded there, so that such a state solves other equations than the rule's."""
+
+        class Confiscation(sj.IncomeRule):
+            def __call__(self, state, economy):
+                base = sj.LaissezFaire()(state, economy)
+                left = base.at[0, 0].set(1e-8 * state.wage[0, 0])
+                taken = ((base - left) * state.employment).sum() / state.employment.sum()
+                return left + jnp.where(jnp.arange(left.size).reshape(left.shape) == 0, 0.0, taken)
+
+        found = sj.solve(random_economy(), income=Confiscation(), throw=False)
+        assert found.status != EquilibriumStatus.converged
+
     def test_single_precision_is_refused_unless_asked_for(self):
         economy = random_economy()
         single = jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, economy)

@@ -46,6 +46,15 @@ def example():
     return economy, found, data, inverted(economy, data)
 
 
+def test_wages_may_differ_by_eight_orders_of_magnitude():
+    economy = random_economy(4, 3, 2, local_sectors=(), empty_cells=1, seed=3)
+    data = data_from(economy, sj.solve(economy, tolerance=1e-12))
+    data = changed(data, "wage", lambda wage: wage.__setitem__((2, 0), 1e8 * wage[2, 0]))
+    found = sj.solve(inverted(economy, data), tolerance=1e-12)
+    given = data["employment"].transpose("city", "occupation", "sector").values
+    np.testing.assert_allclose(found.employment_by_sector, given, rtol=1e-8)
+
+
 def test_recovers_the_economy_that_made_the_data(example):
     economy, _, _, ours = example
     np.testing.assert_allclose(ours.consumption_share, economy.consumption_share, rtol=1e-9)

@@ -52,7 +52,7 @@ def welfare_accounts(
     """Welfare by occupation at an income, prices as they are and workers free to move."""
     price = by_occupation(state.price_index)
     elasticity = economy.location_elasticity
-    consumption = positive_income(income, state.employment) / price
+    consumption = positive_income(income, state.wage) / price
     attraction = log_attraction(economy.preferences, state.amenity, consumption, elasticity)
     welfare = economy.preferences.welfare(attraction, elasticity)
     spending = (income * state.employment).sum(0)

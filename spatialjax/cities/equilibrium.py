@@ -15,7 +15,7 @@ from spatialjax.cities.economy import Economy
 from spatialjax.cities.externalities import effective_amenity
 from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire
 from spatialjax.cities.location import FreeMobility, Mobility
-from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, find_equilibrium
+from spatialjax.cities.market_clearing import SMALLEST_INCOME, Markets, System, clear_markets, excess, find_equilibrium
 from spatialjax.cities.state import State
 from spatialjax.errors import ConvergenceError, PrecisionError
 from spatialjax.numerics.root import Root, Status
@@ -41,7 +41,7 @@ class EquilibriumStatus(Status):
     """How a solve for an equilibrium ended."""
 
     unbalanced = "the income rule pays out more or less than is earned"
-    negative_income = "some workers have a negative income"
+    negative_income = "some workers have no income"
 
 
 class Residuals(eqx.Module):
@@ -238,7 +238,7 @@ def equilibrium_at(root: Root, system: System, tolerance: Scalar) -> Equilibrium
         welfare=economy.preferences.welfare(markets.attraction, economy.location_elasticity),
         residuals=residuals,
         evaluations=root.evaluations,
-        status=_status(root.status, budget_holds, jnp.all((income > 0) | ~lives)),
+        status=_status(root.status, budget_holds, jnp.all((income > SMALLEST_INCOME * markets.wage) | ~lives)),
     )
 
 
@@ -301,11 +301,13 @@ def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
 
 
 def _negative_income(equilibrium: Equilibrium, economy: Economy) -> str:
-    income = np.where(np.asarray(equilibrium.employment) > 0, np.asarray(equilibrium.income), np.inf)
-    n, k = np.unravel_index(income.argmin(), income.shape)
+    lives = np.asarray(equilibrium.employment) > 0
+    income, wage = np.asarray(equilibrium.income), np.asarray(equilibrium.wage)
+    n, k = np.unravel_index(np.where(lives, income, np.inf).argmin(), income.shape)
+    cells = int((lives & (income <= SMALLEST_INCOME * wage)).sum())
     return (
         f"{economy.labels.occupation[k]} in {economy.labels.city[n]} would receive {income[n, k]:,.0f} a year "
-        f"({int((income <= 0).sum())} such cells). Let the income rule take less from them"
+        f"({cells} such cells). Let the income rule take less from them"
     )
 
 

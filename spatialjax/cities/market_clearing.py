@@ -67,7 +67,7 @@ class Markets(eqx.Module):
 
 
 SMALLEST_INCOME = 1e-6
-"""Fraction of mean income at which the domain of log consumption is guarded on the way to a solution."""
+"""Fraction of a worker's own wage at which log consumption is guarded on the way to a solution."""
 
 
 def unit_cost(system: System, log_labour_cost: CitySector, state: State) -> CitySector:
@@ -108,7 +108,7 @@ def clear_markets(state: State, system: System) -> Markets:
         amenity=effective_amenity(economy, employment),
     )
     income = system.income(income_state, economy)
-    consumption = positive_income(income, employment) / by_occupation(income_state.price_index)
+    consumption = positive_income(income, wage) / by_occupation(income_state.price_index)
     attraction = log_attraction(economy.preferences, income_state.amenity, consumption, economy.location_elasticity)
     return Markets(
         wage=wage,
@@ -185,7 +185,9 @@ def _is_bought(economy: Economy):
     return is_consumed(economy.consumption_share) | (economy.input_links.used() > 0)
 
 
-def positive_income(income, employment):
-    """Income, held at a sliver of its mean where it is less: a policy may overshoot on the way to a solution."""
-    floor = SMALLEST_INCOME * jnp.abs((income * employment).sum()) / employment.sum()
-    return jnp.maximum(income, floor)
+def positive_income(income, wage):
+    """Income, held at a sliver of the wage where it is less: a policy may overshoot on the way to a solution.
+
+    A sliver of the mean would bind at solutions too, where some city's wages are a millionth of another's.
+    """
+    return jnp.maximum(income, SMALLEST_INCOME * wage)
