@@ -30,6 +30,10 @@ CASES = {
     "validate": 150,
     "run": 80,
     "disks": 150,
+    "granular runs": 50,
+    "spillover runs": 60,
+    "density runs": 16,
+    "histories": 60,
 }
 """How many cases each test has."""
 

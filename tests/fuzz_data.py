@@ -76,7 +76,7 @@ def _scaled(data, name, factor):
 
 
 def _shuffled(data, name, seed):
-    values = np.random.default_rng(seed).permutation(data[name].values.ravel()).reshape(data[name].shape)
+    values = np.random.default_rng(seed).permutation(data[name].values.flatten()).reshape(data[name].shape)
     return data.assign({name: (data[name].dims, values)})
 
 

@@ -335,6 +335,12 @@ class TestFailure:
         found = sj.solve(random_economy(), income=Confiscation(), throw=False)
         assert found.status != EquilibriumStatus.converged
 
+    def test_of_prices_beyond_numbers_is_named(self):
+        economy = random_economy(local_sectors=(3,))
+        cost = economy.log_iceberg_cost.at[3, 2, 2].set(1e12)
+        with pytest.raises(sj.errors.ConvergenceError, match=r"too large or too small.*in city 2"):
+            sj.solve(eqx.tree_at(lambda e: e.log_iceberg_cost, economy, cost))
+
     def test_single_precision_is_refused_unless_asked_for(self):
         economy = random_economy()
         single = jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, economy)

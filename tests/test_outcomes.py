@@ -13,11 +13,14 @@ from spatialjax.cities.outcomes import (
     employment_share,
     equivalent_variation,
     exogenous_productivity,
+    first_two,
     gdp,
     gdp_equivalent_gain,
     intensity_of_inputs,
+    log_premium,
     log_tfp,
     net_recipient_share,
+    occupation_difference,
     occupation_intensity,
     specialisation,
     specialisation_change,
@@ -52,6 +55,37 @@ def result_of(wage_bill, wage=1.0, **further):
         "sector": ["farms", "mines", "shops", "banks"][:sectors],
     }
     return xr.Dataset({**variables, **further}, coordinates)
+
+
+class TestPairs:
+    """Which occupation is compared with which is said by name."""
+
+    def test_a_premium_is_of_the_pair_named(self, solved):
+        _, result = solved
+        names = result["occupation"].values.tolist()
+        expected = np.log(result["wage"][:, 0] / result["wage"][:, 1])
+        np.testing.assert_allclose(log_premium(result), expected)
+        np.testing.assert_allclose(log_premium(result, (names[1], names[0])), -expected)
+        turned = result.isel(occupation=slice(None, None, -1))
+        np.testing.assert_allclose(log_premium(turned, (names[0], names[1])), expected)
+        np.testing.assert_array_equal(
+            occupation_difference(turned["wage"], (names[0], names[1])), result["wage"][:, 0] - result["wage"][:, 1]
+        )
+
+    def test_a_premium_is_unknown_where_one_is_absent(self):
+        result = result_of([[[1], [1]], [[1], [1]]])
+        result["wage"] = (("city", "occupation"), [[2.0, 1.0], [2.0, 0.0]])
+        np.testing.assert_allclose(log_premium(result), [np.log(2), np.nan])
+
+    def test_the_first_two_are_the_default(self):
+        assert first_two(result_of([[[1], [1], [1]]])) == ("skilled", "other")
+        assert first_two(result_of([[[1]]])) is None
+
+    def test_missing_occupations_are_named(self):
+        with pytest.raises(sj.errors.ModelError, match="needs skilled and fourth; there are skilled, other"):
+            log_premium(result_of([[[1], [1]]]), ("skilled", "fourth"))
+        with pytest.raises(sj.errors.ModelError, match="needs two occupations; there are skilled"):
+            log_premium(result_of([[[1]]]))
 
 
 class TestSectors:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import spatialjax as sj
-from spatialjax.errors import ConfigError
+from spatialjax.errors import ConfigError, ConvergenceError
 from spatialjax.workflow.config import RunConfig, load_config
 from spatialjax.workflow.paper import PARTS, is_finished, published_rows, run_paper
 from spatialjax.workflow.run import without_papers_of_others
@@ -89,6 +89,39 @@ def test_figures_of_ch_stand_beside_its_own_externalities_alone(kind, kept):
     found = without_papers_of_others(figures, RunConfig.model_validate({"spillover": {"kind": kind}}))
     assert found["published (CH)"].notna().all() == kept
     assert found["value"].tolist() == [0.59]
+
+
+def fake_runs(monkeypatch, broken):
+    """Runs that end at once: those of `broken` economies fail, the others have one published figure."""
+
+    def run(config, folder, *_, **__):
+        folder.mkdir(parents=True, exist_ok=True)
+        if config.economy in broken:
+            raise ConvergenceError("no root")
+        figures = pd.DataFrame({"figure": ["one"], "ours": [1.1], "s.e.": [0.1], "published": [1.0]})
+        figures.to_csv(folder / "summary.csv", index=False)
+        (folder / "run.json").write_text(json.dumps({"seconds": {"a": 1.0, "b": 2.04}}))
+
+    monkeypatch.setattr("spatialjax.workflow.paper.run_any", run)
+
+
+def test_a_part_that_fails_is_said_and_the_others_are_on_the_page(tmp_path, monkeypatch):
+    fake_runs(monkeypatch, {"spillovers"})
+    found = run_paper(tmp_path, CONFIGS, only=["spillovers", "granular"])
+    assert found.failed == {"spillovers": "ConvergenceError: no root"}
+    assert found.figures["paper"].tolist() == [PARTS["granular"].paper]
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["seconds"] == {"granular": 3.0}
+    text = (tmp_path / "report.html").read_text()
+    assert "failed, and has no rows below: ConvergenceError: no root" in text
+    assert "granular/report.html" in text
+
+
+def test_where_all_parts_fail_there_is_no_page(tmp_path, monkeypatch):
+    fake_runs(monkeypatch, {"spillovers", "granular"})
+    with pytest.raises(ConvergenceError, match="no root"):
+        run_paper(tmp_path, CONFIGS, only=["spillovers", "granular"])
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_goes_on_where_it_stopped(tmp_path, monkeypatch):

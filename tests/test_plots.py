@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -14,7 +15,15 @@ from matplotlib.path import Path as Polygon
 
 import spatialjax as sj
 from spatialjax.errors import ModelError, OutputError
-from spatialjax.plots import city_map, save_figure, share_against_premium, style, wedge_difference
+from spatialjax.plots import (
+    FlowPanel,
+    city_map,
+    save_figure,
+    share_against_premium,
+    style,
+    trade_flow_maps,
+    wedge_difference,
+)
 from spatialjax.plots.drawn import decoration, drawn_data
 from spatialjax.plots.fit import fit_polynomial
 from spatialjax.plots.labels import describe
@@ -30,6 +39,7 @@ from spatialjax.plots.projection import (
     state_outlines,
     us_region,
 )
+from spatialjax.plots.svg import shortened
 
 INSETS = ("Alaska", "Hawaii")
 MINUS = "\N{MINUS SIGN}"
@@ -504,6 +514,65 @@ def test_data_of_lines_points_bars_and_bands_are_read_off_the_figure():
     bars = data[data["kind"] == "bar"]
     assert bars[["panel", "x", "y"]].values.tolist() == [["2", 0, 4], ["2", 1, 6]]
     assert (data["kind"] == "band").sum() > 4
+
+
+def positions(path):
+    """The points that a path of moves and steps passes, as browsers read it."""
+    here, points = np.zeros(2), []
+    for command, text in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
+        numbers = np.array([float(number) for number in re.findall(r"-?\d*\.?\d+", text)]).reshape(-1, 2)
+        step = {"l": 1, "q": 2, "c": 3}.get(command, 1)
+        for start in range(0, len(numbers), step):
+            found = numbers[start : start + step] + (here if command.islower() else 0.0)
+            here = found[-1]
+            points.extend(found)
+    return np.array(points)
+
+
+def test_shortened_paths_pass_the_same_points():
+    rng = np.random.default_rng(0)
+    numbers = np.cumsum(rng.normal(0, 3, (400, 2)), 0)
+    text = [f"{x:.6f} {y:.6f}" for x, y in numbers]
+    lines = "  ".join(f"{'M' if i % 40 == 0 else 'L'} {point}" for i, point in enumerate(text))
+    curves = (
+        f"M {text[0]} " + "  ".join(f"C {a} {b} {c}" for a, b, c in zip(*[iter(text[1:])] * 3, strict=False)) + " z "
+    )
+    for path in (lines, curves, f"M {text[0]}  Q {text[1]} {text[2]}  Q {text[3]} {text[4]}  L 0 -0.05  z "):
+        found = shortened(path)
+        np.testing.assert_allclose(positions(found), positions(path), atol=0.00501)
+        assert len(found) < 0.7 * len(path)
+    assert shortened("A 1.2345 2") == "A 1.23 2"
+
+
+def svg_of(figure, path):
+    return save_figure(figure, path, formats=["svg"])[0]
+
+
+def flow_map(metros, arrows):
+    cities = metros["city"].values
+    pairs = np.random.default_rng(0).integers(0, len(cities), (arrows, 2))
+    flows = pd.DataFrame({"origin": cities[pairs[:, 0]], "destination": cities[pairs[:, 1]]})
+    flows["share"] = np.linspace(0.01, 1.0, arrows)
+    flows = flows[flows["origin"] != flows["destination"]]
+    return trade_flow_maps([FlowPanel("A", metros["latitude"], flows)], metros, columns=1)
+
+
+def test_very_many_arrows_are_one_picture(metros, monkeypatch, tmp_path):
+    """The file stops growing, and cities keep their names."""
+    few = svg_of(flow_map(metros, 400), tmp_path / "few")
+    monkeypatch.setattr("spatialjax.plots.hubs.MOST_ARROWS", 500)
+    many = svg_of(flow_map(metros, 1000), tmp_path / "many")
+    more = svg_of(flow_map(metros, 2000), tmp_path / "more")
+    assert few.stat().st_size < 400_000
+    assert more.stat().st_size < 1_000_000
+    assert more.stat().st_size < 1.3 * many.stat().st_size
+    assert "Austin-Round Rock, TX" in more.read_text()
+    tags = [[element.tag for element in ElementTree.parse(path).iter()] for path in (few, more)]
+    titles, paths = (
+        [found.count(f"{{http://www.w3.org/2000/svg}}{tag}") for found in tags] for tag in ("title", "path")
+    )
+    assert titles == [metros.sizes["city"]] * 2
+    assert paths[1] < 100 < paths[0]
 
 
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):

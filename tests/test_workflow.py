@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,13 @@ from typer.testing import CliRunner
 
 import spatialjax as sj
 from spatialjax.cli import app
+from spatialjax.sources.examples import EXAMPLES
 from spatialjax.workflow.config import RunConfig, load_config
+from spatialjax.workflow.drawing import draw_figures
 from spatialjax.workflow.output import prepare_folder, write
+from spatialjax.workflow.run import run
+from spatialjax.workflow.statements import statements_table
+from spatialjax.workflow.summary import figures_table, headline_figures
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -191,6 +197,155 @@ class TestRun:
         assert "Traceback" not in outcome.output
         # What was finished before is kept.
         assert sorted(os.listdir(folder / "x")) == ["config.toml", "equilibrium.nc"]
+
+
+def quick_run(data, folder, **sections):
+    """Results of a run of these data, without the search for other equilibria, and its configuration's folder."""
+    data.to_netcdf(folder / "data.nc")
+    quick = {"data": {"source": str(folder / "data.nc")}, "stability": {"starts": 0, "eigenvalues": 0}}
+    return run(RunConfig.model_validate({**quick, **sections}), folder / "results")
+
+
+def by_name(values):
+    """A table in an order that does not depend on that of occupations, of numbers that rounding does not reach."""
+    return values.reindex(sorted(values.index)).reindex(sorted(values.columns), axis=1)
+
+
+@pytest.fixture(scope="module")
+def both_orders(tmp_path_factory, folder):
+    """A run of the small data set, and one of the same data with occupations the other way round."""
+    config = load_config(folder / "small.toml").model_dump(exclude_none=True, exclude={"data", "stability", "variant"})
+    del config["counterfactual"]["no_externalities"]
+    data = xr.load_dataset(folder / "small.nc")
+    turned = config | {
+        "spillover": {"kind": "occupation", "share": (0.2, 0.3), "size": (0.05, 0.1)},
+        "report": {"occupations": data["occupation"].values.tolist()},
+    }
+    return [
+        quick_run(each, tmp_path_factory.mktemp("order"), **sections)
+        for each, sections in ((data, config), (data.isel(occupation=[1, 0]), turned))
+    ]
+
+
+class TestOccupations:
+    """Tables, statements and figures tell of occupations by name."""
+
+    def test_the_order_in_the_data_does_not_matter(self, both_orders):
+        for name, index in (("summary", "figure"), ("cities", "city"), ("sectors", "sector")):
+            first, turned = (by_name(pd.read_csv(r.folder / f"{name}.csv", index_col=index)) for r in both_orders)
+            pd.testing.assert_frame_equal(first, turned, rtol=1e-6, atol=1e-6)
+
+    def test_nor_for_statements(self, both_orders):
+        pair = ("occupation 0", "occupation 1")
+        data = xr.load_dataset(both_orders[0].folder.parent / "data.nc")
+        tables = [
+            statements_table(order, found.cases, found.policies, pair)
+            for order, found in zip((data, data.isel(occupation=[1, 0])), both_orders, strict=True)
+        ]
+        assert "the optimum raises the occupation 0 share in large cities" in tables[0]["statement"].values
+        pd.testing.assert_frame_equal(*tables, rtol=1e-5)
+
+    def test_nor_for_figures(self, both_orders):
+        names = [sorted(path.name for path in (r.folder / "figures").glob("*.csv")) for r in both_orders]
+        assert names[0] == names[1]
+        assert "share_and_premium.csv" in names[0]
+        for name in names[0]:
+            if name.startswith("validation"):
+                continue
+            first, turned = (pd.read_csv(r.folder / "figures" / name) for r in both_orders)
+            pd.testing.assert_frame_equal(first, turned, rtol=1e-4, atol=1e-6)
+
+    def test_another_pair_is_another_comparison(self, both_orders):
+        found = both_orders[0]
+        data = xr.load_dataset(found.folder.parent / "data.nc")
+        table = figures_table(
+            headline_figures(data, found.cases, {}, published=False, pair=("occupation 1", "occupation 0"))
+        )
+        value, first = table.set_index("figure")["value"], found.figures.set_index("figure")["value"]
+        name = "mean wedge difference, occupation {} less occupation {}"
+        assert value[name.format(1, 0)] == pytest.approx(-first[name.format(0, 1)])
+        of_premium = "corr(log size, log premium), data"
+        assert value[of_premium] == pytest.approx(-first[of_premium])
+
+    def test_published_numbers_are_of_occupations_by_name(self, both_orders):
+        names = {"occupation 0": "CNR", "occupation 1": "non-CNR"}
+
+        def renamed(result):
+            title = ("city", ["San Jose", "Harrisonburg", *"abcd"])
+            labels = [names[str(name)] for name in result["occupation"].values]
+            return result.assign_coords(occupation=labels, title=title)
+
+        def known(found, pair):
+            case = replace(found.cases["data"], result=renamed(found.cases["data"].result))
+            case = replace(case, optimum=renamed(case.optimum))
+            figures = headline_figures(case.result, {"data": case}, {}, published=True, pair=pair)
+            return figures_table(figures).set_index("figure")
+
+        first, turned = (known(found, ("CNR", "non-CNR")) for found in both_orders)
+        pd.testing.assert_frame_equal(by_name(first), by_name(turned), rtol=1e-6, atol=1e-6)
+        column = "published (CH)"
+        assert first.loc["corr(log size, log premium), data", column] == 0.40
+        assert first.loc["mean net transfer to CNR, optimum", column] == -3316
+        assert first.loc["share of non-CNR in Harrisonburg, data", column] == 73
+        reversed_pair = known(both_orders[0], ("non-CNR", "CNR"))
+        assert np.isnan(reversed_pair.loc["corr(log size, log premium), data", column])
+        assert np.isnan(reversed_pair.loc["corr(wedge difference, log size)", column])
+        assert reversed_pair.loc["mean net transfer to CNR, optimum", column] == -3316
+
+    def test_three_occupations(self, tmp_path):
+        sites = {"latitude": ("city", np.linspace(30, 45, 9)), "longitude": ("city", np.linspace(-120, -75, 9))}
+        data = EXAMPLES["archipelago"]().assign(sites)
+        found = quick_run(
+            data,
+            tmp_path,
+            spillover={"kind": "occupation", "share": (0.3, 0.2, 0.1), "size": (0.05, 0.04, 0.03)},
+            counterfactual={"dear": {"trade_cost_factor": 1.1, "optimum": True}},
+        )
+        assert np.isfinite(found.figures["value"]).all()
+        assert "corr(log size, change in professional share), optimum" in set(found.figures["figure"])
+        assert "mean wedge difference, professional less skilled" in set(found.figures["figure"])
+        drawn = {path.name for path in found.files}
+        assert {"share_and_premium.svg", "comparison_dear.svg", "optimum_transfer_elementary.svg"} <= drawn
+
+        pair = ("elementary", "professional")
+        figures = headline_figures(data, found.cases, {}, published=False, pair=pair)
+        named = {figure.name: figure.value for figure in figures}
+        wedge, size = (found.cases["data"].result[name] for name in ("wedge", "employment"))
+        gap, workers = wedge.sel(occupation=pair[0]) - wedge.sel(occupation=pair[1]), size.sum("occupation")
+        expected = float((gap * workers).sum() / workers.sum())
+        assert named["mean wedge difference, elementary less professional"] == pytest.approx(expected)
+        draw_figures(tmp_path, data, found.cases, {}, pair)
+        points = pd.read_csv(tmp_path / "figures" / "share_and_premium.csv").query("kind == 'points'")
+        share = size.sel(occupation=pair[0]) / workers
+        np.testing.assert_allclose(np.sort(points["x"]), np.sort(share), rtol=1e-5)
+
+    def test_one_occupation(self, tmp_path):
+        economy = random_economy(5, 4, 1, seed=2)
+        data = data_from(economy, sj.solve(economy, tolerance=1e-12))
+        found = quick_run(
+            data,
+            tmp_path,
+            model={"trade_elasticity": 4.0, "housing_share": float(economy.consumption_share[1])},
+            spillover={"kind": "occupation", "share": (0.3,), "size": (0.1,)},
+        )
+        figures = set(found.figures["figure"])
+        assert "gain of occupation 0, optimum" in figures
+        assert not any("share" in name or "premium" in name for name in figures)
+        assert len(statements_table(data, found.cases, {})) == 0
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["occupation 0", "third"], r"two of the data's occupations 'occupation 0', 'occupation 1', found .*third"),
+            (["occupation 0", "occupation 0"], r"must name two different occupations, found \['occupation 0', "),
+            (["occupation 0"], r"must name two different occupations, found \['occupation 0'\]"),
+            ([], r"must name two different occupations, found \[\]"),
+        ],
+    )
+    def test_mistakes_are_named(self, folder, names, message):
+        override = f"report.occupations={json.dumps(names)}"
+        with pytest.raises(sj.errors.ConfigError, match=rf"report\.occupations: .*{message}"):
+            run(load_config(folder / "small.toml", [override]), folder / "mistaken")
 
 
 class TestValidate:

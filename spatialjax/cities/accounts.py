@@ -13,6 +13,8 @@ from spatialjax.data.schema import city_names, given_land_shares, land_sector, s
 from spatialjax.errors import DataError
 
 Array = np.ndarray
+SMALLEST_LABOUR_SHARE = 1e-10
+"""Of value added in the land-using sector: less is lost in rounding, because its complement is what is kept."""
 
 
 @dataclass(frozen=True)
@@ -298,10 +300,16 @@ def _share_problems(inputs: _Inputs, value_added_share: Array, land_share: Array
                 "what the city can spend there, which must lie between 0 and 1; check employment and wage"
             )
     land = inputs.land_sector
+    paid = inputs.wage_bill[:, land] > 0
     for n in np.flatnonzero(~((land_share[:, land] > 0) & (land_share[:, land] < 1))):
         yield (
             f"sector {inputs.sectors[land]} in {inputs.cities[n]}: land would receive {land_share[n, land]:.3f} of "
             "value added, which must lie between 0 and 1; check employment and wage there, or housing_share"
+        )
+    for n in np.flatnonzero(paid & (land_share[:, land] < 1) & (1 - land_share[:, land] < SMALLEST_LABOUR_SHARE)):
+        yield (
+            f"sector {inputs.sectors[land]} in {inputs.cities[n]}: labour would receive {1 - land_share[n, land]:.1e} "
+            "of value added, too little to be told from nothing; check employment and wage there and in other cities"
         )
 
 

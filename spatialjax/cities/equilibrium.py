@@ -42,6 +42,7 @@ class EquilibriumStatus(Status):
 
     unbalanced = "the income rule pays out more or less than is earned"
     negative_income = "some workers have no income"
+    overflow = "some price is too large or too small for a number"
 
 
 class Residuals(eqx.Module):
@@ -220,12 +221,13 @@ def equilibrium_at(root: Root, system: System, tolerance: Scalar) -> Equilibrium
     consumption = income / by_occupation(markets.price_index)
     residuals = _residuals(root.residual, markets)
     operating = system.technology.operating
+    price = jnp.exp(markets.log_price)
     budget_holds = residuals.budget < jnp.maximum(tolerance, BUDGET_TOLERANCE)
     return Equilibrium(
         wage=jnp.where(lives, markets.wage, 0.0),
         employment=markets.employment,
         employment_by_sector=markets.employment_by_sector,
-        price=jnp.exp(markets.log_price),
+        price=price,
         unit_cost=jnp.where(operating, jnp.exp(markets.log_unit_cost), jnp.inf),
         expenditure=markets.expenditure,
         gross_output=markets.gross_output,
@@ -238,7 +240,12 @@ def equilibrium_at(root: Root, system: System, tolerance: Scalar) -> Equilibrium
         welfare=economy.preferences.welfare(markets.attraction, economy.location_elasticity),
         residuals=residuals,
         evaluations=root.evaluations,
-        status=_status(root.status, budget_holds, jnp.all((income > SMALLEST_INCOME * markets.wage) | ~lives)),
+        status=_status(
+            root.status,
+            budget_holds,
+            jnp.all((income > SMALLEST_INCOME * markets.wage) | ~lives),
+            jnp.all(jnp.isfinite(price) & (price > 0)),
+        ),
     )
 
 
@@ -254,10 +261,11 @@ def income_state(economy: Economy, equilibrium: Equilibrium) -> IncomeState:
     )
 
 
-def _status(solver_status: Status, budget_holds, all_incomes_positive) -> EquilibriumStatus:
+def _status(solver_status: Status, budget_holds, all_incomes_positive, prices_are_numbers) -> EquilibriumStatus:
     status = EquilibriumStatus.promote(solver_status)
     found = solver_status == Status.converged
     refine = EquilibriumStatus.where
+    status = refine(found & ~prices_are_numbers, EquilibriumStatus.overflow, status)
     status = refine(found & ~all_incomes_positive, EquilibriumStatus.negative_income, status)
     return refine(found & ~budget_holds, EquilibriumStatus.unbalanced, status)
 
@@ -280,6 +288,13 @@ def describe_failure(equilibrium: Equilibrium, economy: Economy) -> str:
     reason = equilibrium.outcome
     if bool(equilibrium.status == EquilibriumStatus.negative_income):
         return f"no equilibrium: {reason}: {_negative_income(equilibrium, economy)}"
+    if bool(equilibrium.status == EquilibriumStatus.overflow):
+        log_price = np.abs(np.nan_to_num(np.log(np.asarray(equilibrium.price)), posinf=np.inf))
+        n, j = np.unravel_index(log_price.argmax(), log_price.shape)
+        return (
+            f"no equilibrium: {reason}: that of {economy.labels.sector[j]} in {economy.labels.city[n]}. Check trade "
+            "costs and productivity there; where there is no trade, log_iceberg_cost is infinite"
+        )
     if bool(equilibrium.status == EquilibriumStatus.not_finite):
         return (
             f"no equilibrium: {reason}. Check that `initial` has no zero, infinite or missing values, that every "

@@ -11,8 +11,11 @@ import xarray as xr
 
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.flows import SectorGroups, group_members
+from spatialjax.errors import ModelError
 
 Array = np.ndarray
+OccupationPair = tuple[str, str]
+"""Names of the occupation whose share is told, and of the one that it is compared with."""
 
 
 def city_size(result: xr.Dataset) -> xr.DataArray:
@@ -25,10 +28,35 @@ def occupation_share(result: xr.Dataset) -> xr.DataArray:
     return result["employment"] / city_size(result)
 
 
-def log_premium(result: xr.Dataset) -> xr.DataArray:
-    """Log wage of the first occupation over that of the second (CH section 2); NaN where one is absent."""
+def first_two(result: xr.Dataset) -> OccupationPair | None:
+    """Names of the first two occupations, or None where there are fewer."""
+    names = [str(name) for name in result["occupation"].values]
+    return (names[0], names[1]) if len(names) > 1 else None
+
+
+def occupation_difference(values: xr.DataArray, pair: OccupationPair) -> xr.DataArray:
+    """Values of the first of two occupations less those of the second."""
+    first, second = (values.sel(occupation=name, drop=True) for name in pair)
+    return first - second
+
+
+def log_premium(result: xr.Dataset, pair: OccupationPair | None = None) -> xr.DataArray:
+    """Log wage of an occupation over that of another (CH section 2); NaN where one is absent.
+
+    **Arguments:**
+
+    - `result`: wage (city, occupation).
+    - `pair`: names of the two occupations; by default the first two.
+
+    **Raises:** `ModelError` where the two are not there.
+    """
+    pair = pair or first_two(result)
+    known = [str(name) for name in result["occupation"].values]
+    if pair is None or not set(pair) <= set(known):
+        found = "two occupations" if pair is None else " and ".join(pair)
+        raise ModelError(f"a wage premium needs {found}; there are {', '.join(known)}")
     wage = result["wage"].where(result["wage"] > 0)
-    return np.log(wage.isel(occupation=0)) - np.log(wage.isel(occupation=1))
+    return occupation_difference(np.log(wage), pair)
 
 
 def correlation(x: xr.DataArray, y: xr.DataArray, weight: xr.DataArray | None = None) -> float:

@@ -53,7 +53,8 @@ def kind_of(data: xr.Dataset) -> Kind:
 
 def _read(path: Path, source: str) -> xr.Dataset:
     try:
-        with xr.open_dataset(path, decode_times=False) as opened:  # units of data are those of numbers
+        # Units of data are those of numbers, and other engines would only guess whose file it is.
+        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
             data = opened.load()
     except OSError as error:
         raise DataError(source, [f"cannot be read as NetCDF: {error.strerror or error}"]) from error

@@ -160,10 +160,10 @@ def _compact(column: pd.Series, problems: list[str]) -> pd.Series:
         return column
     if kind.kind != "f":
         values = np.where(np.isnan(values), MISSING[name], values) if name in MISSING else values
-        bad = _not_whole(values, kind)
-        if bad.any():
-            problems.append(_refusal(column, kind, bad))
-            return column
+    bad = _too_large(values, kind) if kind.kind == "f" else _not_whole(values, kind)
+    if bad.any():
+        problems.append(_refusal(column, kind, bad))
+        return column
     return pd.Series(values.astype(kind), column.index, name=name)
 
 
@@ -187,7 +187,20 @@ def _not_whole(values: np.ndarray, kind: np.dtype) -> np.ndarray:
     return ~(fits & (values == np.round(values)))
 
 
+def _too_large(values: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Which values are finite, but would be infinite in a kind of floating-point numbers."""
+    return np.isfinite(values) & (np.abs(values) > np.finfo(kind).max)
+
+
+def _bounds(kind: np.dtype) -> str:
+    match kind.kind:
+        case "b":
+            return "0 or 1"
+        case "f":
+            return f"numbers up to {np.finfo(kind).max:.3g} in size"
+    return f"whole numbers from {np.iinfo(kind).min} to {np.iinfo(kind).max}"
+
+
 def _refusal(column: pd.Series, kind: np.dtype, bad: np.ndarray) -> str:
     shown = ", ".join(f"{column.iloc[n]} in row {column.index[n]}" for n in np.flatnonzero(bad)[:SHOWN])
-    bounds = "0 or 1" if kind.kind == "b" else f"whole numbers from {np.iinfo(kind).min} to {np.iinfo(kind).max}"
-    return f"column {column.name} must hold {bounds}, but {bad.sum()} rows do not: {shown}"
+    return f"column {column.name} must hold {_bounds(kind)}, but {bad.sum()} rows do not: {shown}"

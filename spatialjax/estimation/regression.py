@@ -127,12 +127,12 @@ def _refusing(formula: str) -> Iterator[None]:
     problem = "every regressor is collinear with the others or with the effects: too few rows, or too little variation"
     try:
         yield
+    except (ZeroDivisionError, np.linalg.LinAlgError) as error:  # the latter is a ValueError too
+        raise DataError(f"regression {formula}", ["there are no more rows than coefficients"]) from error
     except ValueError as error:
         if "collinear" not in str(error):
             raise
         raise DataError(f"regression {formula}", [problem]) from error
-    except ZeroDivisionError as error:
-        raise DataError(f"regression {formula}", ["there are no more rows than coefficients"]) from error
 
 
 def _effective_f(fit) -> float:

@@ -1,10 +1,7 @@
-"""What a figure shows, read off the figure itself: its data as a table, and names of points in its SVG file."""
+"""What a figure shows, read off the figure itself: its data as a table, and the names of its points."""
 
-import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -15,22 +12,12 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from spatialjax.plots.svg import DECORATION
+
 Array = np.ndarray
 COLUMNS = ("panel", "series", "kind", "name", "x", "y", "value", "area")
 BANDS = (LineCollection, FillBetweenPolyCollection)
 NAMES, UNDRAWN = "point_names", "decoration"
-SVG = "http://www.w3.org/2000/svg"
-NAMESPACES = {
-    "": SVG,
-    "xlink": "http://www.w3.org/1999/xlink",
-    "cc": "http://creativecommons.org/ns#",
-    "dc": "http://purl.org/dc/elements/1.1/",
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-}
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-NUMBERS_OF_CIRCLE, HALF_CIRCLE = 2 + 8 * 6, 2 + 4 * 6 - 1
-"""Coordinates of a circle in arcs, and the place of its highest point's second one."""
-MANY_DIGITS = re.compile(r"-?\d+\.\d{3,}")
 
 
 def give_names(points: Collection, names: Sequence[Any] | Array | None) -> None:
@@ -45,6 +32,7 @@ def give_names(points: Collection, names: Sequence[Any] | Array | None) -> None:
 def decoration(artist: Artist) -> None:
     """Mark what is drawn as no data: outlines, frames."""
     setattr(artist, UNDRAWN, True)
+    artist.set_gid(DECORATION)
 
 
 def drawn_data(figure: Figure) -> pd.DataFrame:
@@ -129,41 +117,3 @@ def _hover_texts(points: PathCollection) -> list[str]:
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def refine_svg(path: Path, texts: dict[str, list[str]]) -> None:
-    """Write a title, which viewers show on hovering, into each named point of an SVG file, and round its paths.
-
-    A hundredth of a point is finer than any screen or printer; with more digits maps are twice as large.
-    """
-    for prefix, address in NAMESPACES.items():
-        ElementTree.register_namespace(prefix, address)
-    tree = ElementTree.parse(path)
-    for group in tree.iter(f"{{{SVG}}}g"):
-        for mark, text in zip(_marks(group), texts.get(group.get("id", ""), ()), strict=False):
-            title = ElementTree.Element(f"{{{SVG}}}title")
-            title.text = text
-            mark.insert(0, title)
-            _as_circle(mark)
-    for line in tree.iter(f"{{{SVG}}}path"):
-        line.set("d", MANY_DIGITS.sub(lambda number: f"{float(number[0]):.2f}", line.get("d", "")))
-    tree.write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _as_circle(mark: ElementTree.Element) -> None:
-    """A path of eight arcs, as matplotlib draws circles, as the circle that it is: a fifth of the size."""
-    numbers = [float(number) for number in NUMBER.findall(mark.get("d", ""))]
-    if len(numbers) != NUMBERS_OF_CIRCLE:
-        return
-    x, bottom, top = numbers[0], numbers[1], numbers[HALF_CIRCLE]
-    mark.tag = f"{{{SVG}}}circle"
-    del mark.attrib["d"]
-    sizes = {"cx": x, "cy": (bottom + top) / 2, "r": abs(bottom - top) / 2}
-    mark.attrib.update({name: f"{size:.2f}" for name, size in sizes.items()})
-
-
-def _marks(group: ElementTree.Element) -> list[ElementTree.Element]:
-    """The elements of a collection that stand for its points, in their order."""
-    defined = {id(element) for defs in group.iter(f"{{{SVG}}}defs") for element in defs.iter()}
-    kinds = (f"{{{SVG}}}use", f"{{{SVG}}}path")
-    return [element for element in group.iter() if element.tag in kinds and id(element) not in defined]

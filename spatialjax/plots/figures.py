@@ -1,6 +1,7 @@
 """Figures of the city economy: who lives where, and what they are paid (CH Figures 1 to 5)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -10,9 +11,11 @@ from matplotlib.figure import Figure
 from spatialjax.errors import ModelError
 from spatialjax.plots import style
 from spatialjax.plots.labels import (
+    Pair,
     common_pair,
     employment_share,
     match_cities,
+    places,
     point_names,
     total_employment,
     wage_bill,
@@ -42,8 +45,9 @@ def share_against_premium(
     *,
     title: str | None = None,
     labels: tuple[str, str] = ("data", "without externalities"),
+    occupations: Pair | None = None,
 ) -> Figure:
-    """The first occupation's employment share against its log wage premium, by city (CH Figures 1 and 3).
+    """An occupation's employment share against its log wage premium, by city (CH Figures 1 and 3).
 
     The premium is the log of the first occupation's wage over the second's, as a deviation from its own
     employment-weighted mean over cities. Marker areas are proportional to total employment, on one scale
@@ -57,12 +61,15 @@ def share_against_premium(
     - `counterfactual`: the same for another equilibrium, drawn over it.
     - `title`: above the figure.
     - `labels`: names of the two in the legend.
+    - `occupations`: the two that are compared, the one whose share is drawn first; by default the only two there are.
 
-    **Raises:** `ModelError` unless there are exactly two occupations, the same in both.
+    **Raises:** `ModelError` where an occupation is not in both, or, with none named, unless there are exactly two, the
+    same in both.
     """
-    figure, axes, sets, colours = _before_and_after(_share_and_premium, scatter, baseline, counterfactual)
+    first, second = _compared(baseline, counterfactual, occupations)
+    points_of = partial(_share_and_premium, pair=(first, second))
+    figure, axes, sets, colours = _before_and_after(points_of, scatter, baseline, counterfactual)
     fit_legend(axes, [points.fit() for points in sets], colours, labels, title)
-    first, _ = common_pair(baseline)
     axes.set_xlabel(f"{first} share of employment")
     axes.set_ylabel(f"Log {first} wage premium, deviation from mean")
     return figure
@@ -75,8 +82,9 @@ def predicted_wage_bill_share(
     *,
     title: str | None = None,
     labels: tuple[str, str] = ("data", "without externalities"),
+    occupations: Pair | None = None,
 ) -> Figure:
-    """The first occupation's share of a city's wages, as its industries predict and as it is (CH Figures 2 and 4).
+    """An occupation's share of a city's wages, as its industries predict and as it is (CH Figures 2 and 4).
 
     Predicted is sum_j delta_j sigma_nj (CH section 2): delta_j, the occupation's share of sector j's national
     wage bill, and sigma_nj, the sector's share of city n's wage bill, each taken from the same data set. Above
@@ -91,20 +99,25 @@ def predicted_wage_bill_share(
     - `counterfactual`: the same for another equilibrium, drawn over it.
     - `title`: above the figure.
     - `labels`: names of the two in the legend.
+    - `occupations`: the two that are compared, the one whose share is drawn first; by default the only two there are.
 
-    **Raises:** `ModelError` unless there are exactly two occupations, the same in both, and employment by sector.
+    **Raises:** `ModelError` without employment by sector, where an occupation is not in both, or, with none named,
+    unless there are exactly two, the same in both.
     """
-    figure, axes, sets, colours = _before_and_after(_predicted_share, draw_points, baseline, counterfactual, height=5.2)
+    first, _ = _compared(baseline, counterfactual, occupations)
+    points_of = partial(_predicted_share, occupation=first)
+    figure, axes, sets, colours = _before_and_after(points_of, draw_points, baseline, counterfactual, height=5.2)
     line = diagonal(axes, float(np.median(sets[0].x)))
     fit_legend(axes, [points.fit() for points in sets], colours, labels, title, line)
-    first, _ = common_pair(baseline)
     axes.set_xlabel(f"{first} share of the wage bill, predicted by industries")
     axes.set_ylabel(f"{first} share of the wage bill")
     return figure
 
 
 @style.plot_style()
-def wedge_difference(wedge: xr.DataArray, baseline: xr.Dataset, *, title: str | None = None) -> Figure:
+def wedge_difference(
+    wedge: xr.DataArray, baseline: xr.Dataset, *, title: str | None = None, occupations: Pair | None = None
+) -> Figure:
     """The difference between two occupations' wedges, against the first's share and city size (CH Figure 5).
 
     A wedge is the social less the private marginal product of labour (CH Lemma 2). Marker areas are
@@ -116,17 +129,24 @@ def wedge_difference(wedge: xr.DataArray, baseline: xr.Dataset, *, title: str | 
     - `wedge`: dollars a year per worker (city, occupation); drawn in thousands.
     - `baseline`: employment (city, occupation; further dimensions are summed), workers.
     - `title`: above the figure.
+    - `occupations`: the two that are compared, the one whose share is drawn first; by default the only two there are.
 
-    **Raises:** `ModelError` unless both have the same two occupations, and `wedge` every city of `baseline`.
+    **Raises:** `ModelError` where `wedge` lacks a city of `baseline`, where an occupation is not in both, or, with none
+    named, unless both have the same two.
     """
-    first, second = common_pair(baseline, wedge)
-    gap = wedge_gap(match_cities(wedge, baseline))
+    first, second = common_pair(baseline, wedge, chosen=occupations)
+    gap = wedge_gap(match_cities(wedge, baseline), (first, second))
     figure = style.new_figure(7.2, 3.9)
     left, right = figure.subplots(1, 2, sharey=True)
     share_and_size(left, right, against_share(gap, baseline, first), against_size(gap, baseline), first)
     left.set_ylabel(f"Wedge of {first} less {second}\n(thousand dollars a year per worker)")
     heading(figure, title)
     return figure
+
+
+def _compared(baseline: xr.Dataset, counterfactual: xr.Dataset | None, occupations: Pair | None) -> Pair:
+    results = [baseline] if counterfactual is None else [baseline, counterfactual]
+    return common_pair(*results, chosen=occupations)
 
 
 def _before_and_after(
@@ -139,7 +159,6 @@ def _before_and_after(
 ) -> tuple[Figure, Axes, list[Points], Sequence[str]]:
     """One panel: a data set in blue, or in grey with another over it in blue, and the legend of sizes."""
     results = [baseline] if counterfactual is None else [baseline, counterfactual]
-    common_pair(*results)
     sets = [points_of(result) for result in results]
     colours = [BLUE] if counterfactual is None else [GREY, BLUE]
     figure = style.new_figure(5.2, height)
@@ -152,21 +171,21 @@ def _before_and_after(
     return figure, axes, sets, colours
 
 
-def _share_and_premium(result: xr.Dataset) -> Points:
-    premium, workers = wage_premium(result), total_employment(result)
+def _share_and_premium(result: xr.Dataset, *, pair: Pair) -> Points:
+    premium, workers = wage_premium(result, pair), total_employment(result)
     known = np.isfinite(premium)
     if not known.any():
         raise ModelError("no city employs both occupations at a positive wage")
     mean = np.average(premium[known], weights=workers[known])
-    share, names = employment_share(result, common_pair(result)[0]), point_names(result)
+    share, names = employment_share(result, pair[0]), point_names(result)
     return Points(share, premium - mean, workers, names=names).known()
 
 
-def _predicted_share(result: xr.Dataset) -> Points:
-    """Wage bill share of the first occupation: predicted from the mix of sectors, and actual."""
-    bill = wage_bill(result).values
+def _predicted_share(result: xr.Dataset, *, occupation: str) -> Points:
+    """Wage bill share of an occupation: predicted from the mix of sectors, and actual."""
+    bill, [place] = wage_bill(result).values, places(result, [occupation])
     in_sector, in_city = bill.sum(1), bill.sum((1, 2))
-    national = bill[:, 0].sum(0) / np.where(in_sector.sum(0) > 0, in_sector.sum(0), 1.0)
+    national = bill[:, place].sum(0) / np.where(in_sector.sum(0) > 0, in_sector.sum(0), 1.0)
     paid = np.where(in_city > 0, in_city, np.nan)
-    predicted, actual = in_sector @ national / paid, bill[:, 0].sum(1) / paid
+    predicted, actual = in_sector @ national / paid, bill[:, place].sum(1) / paid
     return Points(predicted, actual, total_employment(result), names=point_names(result)).known()

@@ -22,6 +22,15 @@ LARGEST_DOT, SMALLEST_DOT = 150.0, 6.0
 MANY_ARROWS = 400
 """More arrows than these on a map are drawn fainter."""
 
+MOST_ARROWS = 3000
+"""More arrows than these on a map are drawn as a picture, as they are smaller so than one by one."""
+
+WEIGHTS = 12
+"""Steps in which arrows grow heavier: arrows of one look are written shorter than of many."""
+
+ARROWS, BELOW_CITIES = 1.5, 1.9
+"""Heights in the drawing: of arrows, and one between them and cities, which lie at 2 and above."""
+
 EASTERN_EDGE = 2330.0
 """Where the map of the United States ends without the legend of sizes, km."""
 
@@ -113,11 +122,13 @@ def _from_to(panel: FlowPanel, data: xr.Dataset) -> pd.DataFrame:
 def _draw_flows(axes: Axes, base: Base, flows: pd.DataFrame, areas: np.ndarray) -> None:
     """Arrows from the edge of the origin to that of the destination, below the cities.
 
-    Large flows are heavier, and all are fainter where there are many.
+    Large flows are heavier, and all are fainter where there are many. Very many are one picture, with the land.
     """
     places, radii = np.column_stack([base.x, base.y]), np.sqrt(areas) / 2
     strength = min(1.0, np.sqrt(MANY_ARROWS / max(len(flows), 1)))
-    weight = np.clip(flows["size"] / flows["size"].abs().max(), 0.0, 1.0)
+    weight = np.round(WEIGHTS * np.clip(flows["size"] / flows["size"].abs().max(), 0.0, 1.0)) / WEIGHTS
+    if len(flows) > MOST_ARROWS:
+        axes.set_rasterization_zorder(BELOW_CITIES)
     for origin, destination, heavy in zip(flows["origin"], flows["destination"], weight, strict=True):
         arrow = FancyArrowPatch(
             tuple(places[origin]),
@@ -130,7 +141,7 @@ def _draw_flows(axes: Axes, base: Base, flows: pd.DataFrame, areas: np.ndarray) 
             linewidth=0.3 + 0.6 * heavy,
             color=style.INK,
             alpha=strength * (0.35 + 0.5 * heavy),
-            zorder=1.5,
+            zorder=ARROWS,
         )
         arrow.set_in_layout(False)
         axes.add_patch(arrow)

@@ -10,6 +10,8 @@ from spatialjax.errors import ModelError
 
 Array = np.ndarray
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
+Pair = tuple[str, str]
+"""Two occupations: the one whose share is drawn, and the one that it is compared with."""
 
 
 def variable(result: xr.Dataset, name: str) -> xr.DataArray:
@@ -68,30 +70,46 @@ def check_occupation(result: xr.Dataset | xr.DataArray, occupation: str | None) 
     return known[0] if occupation is None else occupation
 
 
-def occupation_pair(result: xr.Dataset | xr.DataArray) -> tuple[str, str]:
-    """Labels of the two occupations, of which shares and premia are the first's.
+def occupation_pair(result: xr.Dataset | xr.DataArray, chosen: Pair | None = None) -> Pair:
+    """The two occupations that are compared, of which shares and premia are the first's.
 
-    **Raises:** `ModelError` unless there are exactly two.
+    **Arguments:**
+
+    - `chosen`: their labels; by default those of the only two that there are.
+
+    **Raises:** `ModelError` where a chosen one is not there, the two are one, or, with none chosen, there are not
+    exactly two.
     """
     labels = occupations(result)
+    if chosen is not None:
+        first, second = (check_occupation(result, name) for name in chosen)
+        if first == second:
+            raise ModelError(f"this figure compares two occupations, found {first} twice")
+        return first, second
     if len(labels) != 2:
         found = ", ".join(labels) or "no occupation labels"
         raise ModelError(
             f"this figure compares two occupations, found {len(labels)} ({found}); "
-            "select two, for example results.sel(occupation=[...])"
+            "name two, occupations=(..., ...), or select them, for example results.sel(occupation=[...])"
         )
     return labels[0], labels[1]
 
 
-def common_pair(*results: xr.Dataset | xr.DataArray) -> tuple[str, str]:
-    """The two occupations of all of them.
+def common_pair(*results: xr.Dataset | xr.DataArray, chosen: Pair | None = None) -> Pair:
+    """The two occupations that are compared in all of them, by default the only two that they have.
 
-    **Raises:** `ModelError` unless they are the same, in the same order.
+    **Raises:** `ModelError` where one lacks a chosen occupation; with none chosen, unless they are the same two in the
+    same order.
     """
-    pairs = [occupation_pair(result) for result in results]
+    pairs = [occupation_pair(result, chosen) for result in results]
     if len(set(pairs)) > 1:
         raise ModelError(f"results are of different occupations: {' and '.join(map(str, pairs))}")
     return pairs[0]
+
+
+def places(result: xr.Dataset | xr.DataArray, names: Sequence[str]) -> list[int]:
+    """Where occupations stand among those of a result."""
+    return [occupations(result).index(name) for name in names]
 
 
 def match_cities(values: Labelled, result: xr.Dataset) -> Labelled:
@@ -147,12 +165,13 @@ def point_names(result: xr.Dataset) -> Array:
     return result["title" if named else "city"].values.astype(str)
 
 
-def wage_premium(result: xr.Dataset) -> Array:
-    """Log wage of the first over the second occupation by city; NaN where one of them is not employed."""
+def wage_premium(result: xr.Dataset, pair: Pair) -> Array:
+    """Log wage of the first over the second of a pair by city; NaN where one of them is not employed."""
     wage = variable(result, "wage").transpose("city", "occupation").values.astype(float)
     paid = np.isfinite(wage) & (wage > 0) & (employment_by_occupation(result) > 0)
     log_wage = np.where(paid, np.log(np.where(paid, wage, 1.0)), np.nan)
-    return log_wage[:, 0] - log_wage[:, 1]
+    first, second = places(result, pair)
+    return log_wage[:, first] - log_wage[:, second]
 
 
 def wage_bill(result: xr.Dataset) -> xr.DataArray:
@@ -168,11 +187,12 @@ def wage_bill(result: xr.Dataset) -> xr.DataArray:
     return bill.transpose("city", "occupation", "sector")
 
 
-def wedge_gap(result: xr.Dataset | xr.DataArray) -> Array:
-    """The first occupation's wedge less the second's by city, in thousands of their unit."""
+def wedge_gap(result: xr.Dataset | xr.DataArray, pair: Pair) -> Array:
+    """The first occupation's wedge less the second's of a pair by city, in thousands of their unit."""
     wedge = variable(result, "wedge") if isinstance(result, xr.Dataset) else result
     values = wedge.transpose("city", "occupation").values.astype(float)
-    return (values[:, 0] - values[:, 1]) / 1000.0
+    first, second = places(wedge, pair)
+    return (values[:, first] - values[:, second]) / 1000.0
 
 
 def percent_change(before: Array, after: Array) -> Array:

@@ -11,6 +11,7 @@ from spatialjax.errors import ModelError
 from spatialjax.plots import style
 from spatialjax.plots.composite import map_with_scatters
 from spatialjax.plots.labels import (
+    Pair,
     by_city,
     check_occupation,
     city_names,
@@ -45,13 +46,14 @@ def employment_change(
     data: xr.Dataset,
     *,
     occupation: str | None = None,
+    share_of: str | None = None,
     omit: Sequence[str] = (),
     title: str | None = None,
 ) -> Figure:
     """Percent change of an occupation's employment from equilibrium to optimum (CH Figures 6, 7 and 16).
 
-    A map, and scatter plots against the first occupation's share of employment and against size, both in
-    the equilibrium: see [`map_with_scatters`][]. Cities where nobody of the occupation works in the
+    A map, and scatter plots against an occupation's share of employment and against size, both in the
+    equilibrium: see [`map_with_scatters`][]. Cities where nobody of the occupation works in the
     equilibrium have no value.
 
     **Arguments:**
@@ -60,6 +62,7 @@ def employment_change(
     - `optimum`: the same at the optimum.
     - `data`: latitude and longitude (city), degrees.
     - `occupation`: of whose employment; by default the first.
+    - `share_of`: the occupation whose share one scatter plot is against; by default the first.
     - `omit`: codes of cities to leave out of the scatter plots; a note names them.
     - `title`: above the figure.
 
@@ -73,6 +76,7 @@ def employment_change(
         _of_cities(change, baseline),
         baseline,
         data,
+        occupation=share_of,
         label=f"Change of {occupation} employment (percent)",
         title=title,
         diverging=True,
@@ -85,6 +89,7 @@ def transfer_map(
     data: xr.Dataset,
     *,
     occupation: str | None = None,
+    share_of: str | None = None,
     baseline: xr.Dataset | None = None,
     omit: Sequence[str] = (),
     title: str | None = None,
@@ -92,14 +97,15 @@ def transfer_map(
     """Net transfers per worker of an occupation at the optimum, as deviations from their mean (CH Figures 10, 11).
 
     The mean is over cities, weighted by the occupation's employment at the optimum; a note under the figure
-    gives it. A map, and scatter plots against the first occupation's share of employment and against size,
-    both in the equilibrium: see [`map_with_scatters`][].
+    gives it. A map, and scatter plots against an occupation's share of employment and against size, both in
+    the equilibrium: see [`map_with_scatters`][].
 
     **Arguments:**
 
     - `optimum`: transfer (city, occupation), dollars a year per worker, and employment.
     - `data`: latitude and longitude (city), degrees.
     - `occupation`: to whom; by default the first.
+    - `share_of`: the occupation whose share one scatter plot is against; by default the first.
     - `baseline`: the equilibrium, employment (city, occupation; further dimensions are summed); by default `data`.
     - `omit`: codes of cities to leave out of the scatter plots; a note names them.
     - `title`: above the figure.
@@ -118,6 +124,7 @@ def transfer_map(
         _of_cities((paid - mean) / 1000.0, optimum),
         data if baseline is None else baseline,
         data,
+        occupation=share_of,
         label=f"Net transfer to {occupation}, deviation from mean\n(thousand dollars a year per worker)",
         title=title,
         diverging=True,
@@ -188,7 +195,12 @@ def specialisation_change(
 
 
 @style.plot_style()
-def wedge_at_optimum(pairs: Sequence[tuple[str, xr.Dataset, xr.Dataset]], *, title: str | None = None) -> Figure:
+def wedge_at_optimum(
+    pairs: Sequence[tuple[str, xr.Dataset, xr.Dataset]],
+    *,
+    title: str | None = None,
+    occupations: Pair | None = None,
+) -> Figure:
     """The difference between two occupations' wedges, in equilibrium and at the optimum (CH Figure 12).
 
     One panel for each pair, side by side, with a dashed 45 degree line. Marker areas are proportional to
@@ -199,17 +211,19 @@ def wedge_at_optimum(pairs: Sequence[tuple[str, xr.Dataset, xr.Dataset]], *, tit
     - `pairs`: for each panel its title, the equilibrium and the optimum: wedge (city, occupation), dollars a
       year per worker, and in the equilibrium employment (city, occupation; further dimensions are summed).
     - `title`: above the figure.
+    - `occupations`: the two whose wedges are compared; by default the only two there are.
 
-    **Raises:** `ModelError` without a pair, unless all have the same two occupations, or where a city is missing.
+    **Raises:** `ModelError` without a pair, where a city or an occupation is missing, or, with no occupations named,
+    unless all have the same two.
     """
     if not pairs:
         raise ModelError("this figure needs at least one pair of equilibrium and optimum")
-    first, second = common_pair(*(result for _, *results in pairs for result in results))
+    compared = common_pair(*(result for _, *results in pairs for result in results), chosen=occupations)
     biggest = max(float(total_employment(baseline).max()) for _, baseline, _ in pairs)
     figure = style.new_figure(3.6 * len(pairs) + 0.3, 4.6)
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, (label, baseline, optimum) in zip(panels, pairs, strict=True):
-        gaps = wedge_gap(baseline), wedge_gap(match_cities(optimum, baseline))
+        gaps = wedge_gap(baseline, compared), wedge_gap(match_cities(optimum, baseline), compared)
         points = Points(*gaps, total_employment(baseline), names=point_names(baseline)).known()
         style.dress_axes(axes)
         axes.margins(0.07)
@@ -219,7 +233,7 @@ def wedge_at_optimum(pairs: Sequence[tuple[str, xr.Dataset, xr.Dataset]], *, tit
         axes.set_xlabel("In equilibrium")
     panels[0].set_ylabel("At the optimum")
     heading(figure, title)
-    gap = f"Wedge of {first} less wedge of {second}, thousand dollars a year per worker."
+    gap = f"Wedge of {compared[0]} less wedge of {compared[1]}, thousand dollars a year per worker."
     note(figure, gap, "The 45 degree line is dashed.", biggest=biggest)
     return figure
 

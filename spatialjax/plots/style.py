@@ -14,7 +14,8 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from spatialjax.files import write
-from spatialjax.plots.drawn import drawn_data, mark_named_points, refine_svg
+from spatialjax.plots.drawn import drawn_data, mark_named_points
+from spatialjax.plots.svg import refine_svg
 
 Array = np.ndarray
 

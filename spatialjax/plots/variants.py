@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from spatialjax.plots import style
 from spatialjax.plots.labels import (
+    Pair,
     by_city,
     city_names,
     common_pair,
@@ -70,6 +71,7 @@ def variant_panels(
     labels: tuple[str, str] = ("baseline", "variant"),
     degrees: tuple[int, int, int, int] = (2, 1, 1, 2),
     title: str | None = None,
+    occupations: Pair | None = None,
 ) -> Figure:
     """What the optimum changes in a variant of the economy and in the baseline (CH Figures 13 and 17).
 
@@ -87,11 +89,14 @@ def variant_panels(
     - `labels`: names of the two in the legend.
     - `degrees`: of the polynomials fitted in the four panels; CH has "quadratic or linear fits".
     - `title`: above the figure.
+    - `occupations`: the two that are compared, the one whose share is drawn first; by default the only two there are.
 
-    **Raises:** `ModelError` unless all have the same two occupations, or where a city is missing or unknown.
+    **Raises:** `ModelError` where a city or an occupation is missing or unknown, or, with no occupations named, unless
+    all have the same two.
     """
     economies = [baseline, variant]
-    occupations = common_pair(*(result for e in economies for result in (e.equilibrium, e.optimum)))
+    results = (result for e in economies for result in (e.equilibrium, e.optimum))
+    occupations = common_pair(*results, chosen=occupations)
     figure = style.new_figure(7.2, 6.8)
     panels = figure.subplots(2, 2).ravel()
     for axes in panels:
@@ -112,7 +117,7 @@ def variant_panels(
     return figure
 
 
-def _four_panels(economy: Comparison, occupations: tuple[str, str], omit: Sequence[str]) -> list[Points]:
+def _four_panels(economy: Comparison, occupations: Pair, omit: Sequence[str]) -> list[Points]:
     equilibrium, (first, second) = economy.equilibrium, occupations
     return [
         against_size(economy.employment_change(first), equilibrium, kept_cities(equilibrium, omit)),

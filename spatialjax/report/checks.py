@@ -102,7 +102,8 @@ def _scenarios(record: Diagnostics) -> Iterator[Check]:
 def _parts(record: Diagnostics) -> Iterator[Check]:
     for name, standing in record.get("parts", {}).items():
         found = "; ".join(standing["attention"]) or "all checks of this run are good"
-        yield Check(f"Run: {_plain(name)}", f"{found} ({standing['report']})", _verdict(not standing["attention"]))
+        where = f" ({standing['report']})" if standing["report"] else ""
+        yield Check(f"Run: {_plain(name)}", f"{found}{where}", _verdict(not standing["attention"]))
 
 
 def _precision(record: Diagnostics) -> Iterator[Check]:

@@ -48,6 +48,8 @@ CITIES = Kind(
         "validation": "Prices, amenities and productivity against size and composition (CH section 4.5)",
         "productivity_moves": "Productivity moved between cities (CH section 4.7)",
         "optimum_wedge": "Wedges in equilibrium and at the optimum",
+        "trade_flows": "Trade flows of the hubs of two groups of sectors (SH Figure 1)",
+        "price_decomposition": "Changes of prices and unit costs, by component (SH Figure 2)",
     },
 )
 GRANULAR = Kind(

@@ -75,18 +75,19 @@ def image(picture: Picture, number: int) -> Markup:
     """A figure as part of the page: its SVG, or where that is large its PNG."""
     svg, png = picture.stem.with_name(f"{picture.stem.name}.svg"), picture.stem.with_name(f"{picture.stem.name}.png")
     if svg.stat().st_size <= INLINE_BYTES or not png.exists():
-        return Markup(_inline(svg.read_text(encoding="utf-8"), f"figure{number}", picture.title))
+        return Markup(_inline(svg.read_text(encoding="utf-8"), f"f{number}", picture.title))
     encoded = base64.b64encode(png.read_bytes()).decode()
     return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(encoded, picture.title)
 
 
 def _inline(text: str, prefix: str, title: str) -> str:
-    """An SVG file as an element of a page: identifiers of several figures are kept apart."""
+    """An SVG file as an element of a page: identifiers and classes of several figures are kept apart."""
     body = text[text.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'(<image[^>]*) id="[^"]+"', r"\1", body)  # colour bars of one scale have the same
     body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+    body = re.sub(r"^\.(\w+)\{", rf"#{prefix} .\1{{", body, flags=re.MULTILINE)
     label = Markup.escape(title)
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return body.replace("<svg", f'<svg id="{prefix}" role="img" aria-label="{label}"', 1)

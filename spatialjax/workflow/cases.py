@@ -11,10 +11,12 @@ from spatialjax.cities.cost_forms import times_between_cities
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.inversion import invert
+from spatialjax.cities.outcomes import OccupationPair, first_two
 from spatialjax.cities.planner import Optimum, optimum
 from spatialjax.cities.policy_effect import PolicyEffect
 from spatialjax.cities.variants import homogeneous_links, without_trade_costs
 from spatialjax.cities.wedge import wedge
+from spatialjax.errors import ConfigError
 from spatialjax.workflow.schema import CounterfactualSection, RunConfig, VariantSection
 
 
@@ -33,6 +35,23 @@ class Case:
         if not found.found:
             return self
         return replace(self, allocation=found.equilibrium, optimum=found.to_xarray(data))
+
+
+def compared_occupations(config: RunConfig, data: xr.Dataset) -> OccupationPair | None:
+    """The two occupations that a run tells of: those configured, or the data's first two; None where there is one.
+
+    **Raises:** `ConfigError` where the data have no occupation of a configured name.
+    """
+    if config.report is None or config.report.occupations is None:
+        return first_two(data)
+    known = [str(name) for name in data["occupation"].values]
+    first, second = config.report.occupations
+    if not {first, second} <= set(known):
+        raise ConfigError(
+            f"report.occupations: must be two of the data's occupations {', '.join(map(repr, known))}, found "
+            f"{[first, second]}"
+        )
+    return first, second
 
 
 def invert_data(data: xr.Dataset, config: RunConfig, variant: VariantSection | None = None) -> Economy:

@@ -8,7 +8,10 @@ from spatialjax.granular.parameters import Parameters
 from spatialjax.workflow.schema import OutputSection, Section, Seed
 
 Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Variance = Annotated[float, Field(ge=0, le=100)]
+"""Of logs: above the bound, means of shocks are beyond what numbers hold before an equilibrium is found."""
+Dispersion = Annotated[float, Field(gt=0, le=10)]
+"""Above the bound one sector has nearly all firms, and results no longer change."""
 
 
 class ZonesSection(Section):
@@ -24,8 +27,8 @@ class ParametersSection(Section):
     elasticity_across_sectors: Positive = Field(1.46, description="nu; at most kappa")
     profit_share: float = Field(0.13, gt=0, lt=1, description="eta")
     productivity_tail: Positive = Field(10.5, description="lambda; times eta above 1")
-    sector_variance: NotNegative = Field(0.002, description="variance of shocks that a sector shares")
-    firm_variance: NotNegative = Field(0.14, description="variance of a firm's own shocks")
+    sector_variance: Variance = Field(0.002, description="variance of shocks that a sector shares")
+    firm_variance: Variance = Field(0.14, description="variance of a firm's own shocks")
     migration_elasticity: Positive = Field(3.0, description="theta")
     expected_shock: Literal["lognormal", "second-order"] = Field("lognormal", description="how E[a] is taken")
 
@@ -37,7 +40,7 @@ class ParametersSection(Section):
 class ExtensionSection(Section):
     """Entry rates that differ between sectors: not in KO, and shown beside."""
 
-    sector_dispersion: Positive | None = Field(2.2, description="sigma, standard deviation of log entry rates")
+    sector_dispersion: Dispersion | None = Field(2.2, description="sigma, standard deviation of log entry rates")
 
 
 class PolicySection(Section):

@@ -17,7 +17,7 @@ SHOWN = 10
 
 def identity(config: SweepRunConfig) -> dict[str, Any]:
     """What the result of a scenario depends on: keys, what is in the files that they name, and versions."""
-    keys = config.model_dump(mode="json", exclude_none=True, exclude={"output", "stability", "variant"})
+    keys = config.model_dump(mode="json", exclude_none=True, exclude={"output", "report", "stability", "variant"})
     keys["sweep"] = {key: value for key, value in keys["sweep"].items() if key not in WITHOUT_EFFECT}
     named = (config.data.source, config.sweep.file)
     files = {name: _digest(name) for name in named if name is not None and Path(name).is_file()}

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from spatialjax.errors import ConfigError
 from spatialjax.report.checks import checks_of
 from spatialjax.workflow.any_run import run_any
-from spatialjax.workflow.config import load_config
+from spatialjax.workflow.config import AnyRunConfig, load_config
 from spatialjax.workflow.ending import finish
 from spatialjax.workflow.output import CONFIG, RECORD, environment, resolved, write_config, write_table
 from spatialjax.workflow.run_folder import run_folder
@@ -62,12 +62,13 @@ class PaperConfig(BaseModel):
 
 @dataclass(frozen=True)
 class PaperResult:
-    """The page's table, where it is, and which parts were run before and taken as they were."""
+    """The page's table, where it is, which parts were run before and taken as they were, and why others failed."""
 
     figures: pd.DataFrame
     folder: Path
     files: list[Path]
     reused: list[str]
+    failed: dict[str, str]
 
 
 def run_paper(
@@ -82,7 +83,8 @@ def run_paper(
     """Run every configuration whose figures the papers publish, and write one page with ours beside theirs.
 
     Each part is a run in a folder of its own inside `folder`. One that has ended there, of the same configuration and
-    versions, is taken as it is: an interrupted page goes on where it stopped.
+    versions, is taken as it is: an interrupted page goes on where it stopped. One that fails is said on the page, which
+    has the others.
 
     **Arguments:**
 
@@ -91,25 +93,46 @@ def run_paper(
     - `overrides`: of the form "section.key=value", for every part.
     - `anew`: run all parts again.
 
-    **Raises:** `ConfigError` for an unknown part or a missing configuration, and what the runs raise.
+    **Raises:** `ConfigError` for an unknown part or a missing configuration; what the last part raises where all fail.
     """
     reporter = Silent() if reporter is None else reporter
     names = _known(only) if only else list(PARTS)
     loaded = {name: load_config(Path(configs) / PARTS[name].config, overrides) for name in names}
-    config, reused, tables = PaperConfig(parts=tuple(names)), [], []
+    config = PaperConfig(parts=tuple(names))
     with run_folder(folder, config, anew=True) as target:
         files = [write_config(target, config)]
-        for name in names:
-            if not anew and is_finished(target / name, loaded[name]):
-                reused.append(name)
-            else:
-                run_any(loaded[name], target / name, reporter, anew=True)
-            tables.append(published_rows(PARTS[name], pd.read_csv(target / name / "summary.csv")))
+        reused = [] if anew else [name for name in names if is_finished(target / name, loaded[name])]
+        failed = _run_parts(
+            {name: loaded[name] for name in names if name not in reused}, target, reporter, bool(reused)
+        )
+        ended = [name for name in names if name not in failed]
+        tables = [published_rows(PARTS[name], pd.read_csv(target / name / "summary.csv")) for name in ended]
         figures = pd.concat(tables, ignore_index=True)
         files += write_table(target / "summary.csv", figures)
-        record = {"parts": {name: _standing(target / name) for name in names}, "parts_reused": reused}
+        record = {
+            "parts": {name: _standing(target / name, failed.get(name)) for name in names},
+            "parts_reused": reused,
+            "seconds": {name: _seconds(target / name) for name in ended},
+        }
         files = finish(target, files, record, None, reporter.stage("writing the page"))
-    return PaperResult(figures, target, files, reused)
+    return PaperResult(figures, target, files, reused, failed)
+
+
+def _run_parts(configs: Mapping[str, AnyRunConfig], folder: Path, reporter: Reporter, others: bool) -> dict[str, str]:
+    """Run parts one after another; returns why those failed that did.
+
+    Where all fail and there are no `others`, there is nothing to put on a page: the last failure is raised.
+    """
+    failed: dict[str, str] = {}
+    for name, config in configs.items():
+        try:
+            run_any(config, folder / name, reporter, anew=True)
+        except Exception as error:  # whatever it is, the other parts are worth having
+            failed[name] = f"{type(error).__name__}: {error}"
+            reporter.say(f"{name} failed, and the page goes on without it: {error}")
+            if len(failed) == len(configs) and not others:
+                raise
+    return failed
 
 
 def _known(names: Sequence[str]) -> list[str]:
@@ -132,11 +155,21 @@ def is_finished(folder: Path, config: BaseModel) -> bool:
     return same and ended_last and record.get("versions") == environment()["versions"]
 
 
-def _standing(folder: Path) -> dict[str, Any]:
-    """Where a part's own report is, and what in it needs attention."""
-    record = json.loads((folder / RECORD).read_text())
-    attention = [f"{check.name}: {check.found}" for check in checks_of(record) if check.verdict == "attention"]
+def _standing(folder: Path, failure: str | None) -> dict[str, Any]:
+    """Where a part's own report is, and what in it needs attention; of a part that failed, why."""
+    if failure is not None:
+        return {"report": None, "attention": [f"failed, and has no rows below: {failure}"]}
+    attention = [f"{check.name}: {check.found}" for check in checks_of(_record(folder)) if check.verdict == "attention"]
     return {"report": f"{folder.name}/report.html", "attention": attention}
+
+
+def _seconds(folder: Path) -> float:
+    """What a part took, all its stages together."""
+    return round(sum(_record(folder).get("seconds", {}).values()), 1)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / RECORD).read_text())
 
 
 def published_rows(part: Part, figures: pd.DataFrame) -> pd.DataFrame:

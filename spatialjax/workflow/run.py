@@ -22,6 +22,7 @@ from spatialjax.data.datasets import EMBEDDED, load_data
 from spatialjax.workflow.cases import (
     Case,
     certificate_summary,
+    compared_occupations,
     counterfactual_economy,
     invert_data,
     solve_case,
@@ -63,7 +64,8 @@ def run(
     - `folder`: where to write; by default `config.output.folder`.
     - `anew`: remove what a run of another configuration left in the folder, instead of refusing it.
 
-    **Raises:** the errors of [`load_data`][], [`invert`][] and [`solve`][], and `OutputError`. That there is no
+    **Raises:** the errors of [`load_data`][], [`invert`][] and [`solve`][], `OutputError`, and `ConfigError` where the
+    data lack an occupation that `config.report` names. That there is no
     optimum is a result, said and written, not an error.
     """
     with run_folder(config.output.folder if folder is None else folder, config, anew=anew) as target:
@@ -99,7 +101,7 @@ class _Run:
             with self._stage("drawing figures"):
                 from spatialjax.workflow.drawing import draw_figures
 
-                self.files += draw_figures(self.target, self.data, self.cases, self.policies)
+                self.files += draw_figures(self.target, self.data, self.cases, self.policies, self.pair)
         self.diagnostics["seconds"] = self.seconds
         report = self._stage("writing the report")
         self.files = finish(self.target, self.files, self.diagnostics, self.data, report)
@@ -113,6 +115,7 @@ class _Run:
         with self._stage("loading and checking data"):
             self.data = load_data(config.data.source)
             check_data(self.data)
+            self.pair = compared_occupations(config, self.data)
             say(describe_sizes(self.data))
         with self._stage("inverting the model"):
             economy = invert_data(self.data, config)
@@ -215,8 +218,8 @@ class _Run:
     def _write_tables(self) -> pd.DataFrame:
         with self._stage("writing tables"):
             published = self.config.data.source in EMBEDDED
-            figures = figures_table(headline_figures(self.data, self.cases, self.policies, published=published))
-            figures = without_papers_of_others(figures, self.config)
+            headlines = headline_figures(self.data, self.cases, self.policies, published=published, pair=self.pair)
+            figures = without_papers_of_others(figures_table(headlines), self.config)
             data = self.cases["data"]
             self.files += _write_tables(
                 self.target, figures, city_table(self.cases, self.policies), sector_table(data.result, data.economy)
@@ -229,7 +232,7 @@ class _Run:
 
     def _write_statements(self) -> None:
         """Whether what the papers say of their data holds on these."""
-        statements = statements_table(self.data, self.cases, self.policies)
+        statements = statements_table(self.data, self.cases, self.policies, self.pair)
         self.files += write_table(self.target / "statements.csv", statements)
         for row in statements.itertuples(index=False):
             holds = "holds" if row.holds else "does not hold"

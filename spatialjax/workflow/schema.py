@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from spatialjax.cities.income import IncomeRule
 from spatialjax.cities.objectives import Objective, ParetoWeights, WelfareReference, named_objective
@@ -200,6 +200,23 @@ class StabilitySection(Section):
     seed: Seed = Field(0, description="of the starts")
 
 
+class ReportSection(Section):
+    """Of which occupations tables, statements and figures tell."""
+
+    occupations: tuple[str, ...] | None = Field(
+        None,
+        description="names of two: the one whose share is told, and the one that its wages and wedges are compared "
+        "with; the data's first two unless given",
+    )
+
+    @field_validator("occupations")
+    @classmethod
+    def _are_two(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and (len(names) != 2 or names[0] == names[1]):
+            raise ValueError(f"must name two different occupations, found {list(names)}")
+        return names
+
+
 class OutputSection(Section):
     """What is written where."""
 
@@ -221,4 +238,5 @@ class RunConfig(Section):
     policy: dict[Name, PolicySection] = Field(default_factory=dict)
     solver: SolverSection = SolverSection()
     stability: StabilitySection = StabilitySection()
+    report: ReportSection | None = None
     output: OutputSection = OutputSection()

@@ -35,6 +35,8 @@ from spatialjax.workflow.stages import Reporter, Silent, telling_of_warnings, ti
 
 NAMES: dict[By, str] = {"occupation": "by occupation (CH Table 2)", "group": "by group of sectors (SH Table 1)"}
 PRINTED = {"txt": SpilloverEstimates.to_text, "tex": SpilloverEstimates.to_latex}
+SHOWN = 3
+"""Cities that one message names."""
 TRUTHS = {"none": "no externalities", "configured": "the configured externalities"}
 
 
@@ -271,4 +273,19 @@ def _columns_by_city(path: str) -> pd.DataFrame:
         table = pd.read_csv(path, converters={0: str})
     except (OSError, ValueError) as error:
         raise DataError(path, [f"cannot be read as a CSV file with a row a city: {error}"]) from error
-    return table.set_index(table.columns[0])
+    table = table.set_index(table.columns[0])
+    problems = [problem for name in table for problem in _no_numbers(table[name])]
+    if problems:
+        raise DataError(path, problems)
+    return table
+
+
+def _no_numbers(column: pd.Series) -> list[str]:
+    """What keeps a column from being one of finite numbers."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return [f"column {column.name} holds text; it must hold numbers"]
+    bad = ~np.isfinite(column.to_numpy(float))
+    if not bad.any():
+        return []
+    named = ", ".join(str(city) for city in column.index[bad][:SHOWN])
+    return [f"column {column.name} is missing or infinite in {bad.sum()} rows ({named})"]

@@ -7,13 +7,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spatialjax.cities.outcomes import city_size, concentration, correlation, occupation_share, specialisation
+from spatialjax.cities.outcomes import (
+    OccupationPair,
+    city_size,
+    concentration,
+    correlation,
+    first_two,
+    occupation_share,
+    specialisation,
+)
 from spatialjax.cities.spillovers import IndustrySpillover
 from spatialjax.workflow.cases import Case
 
 INLAND_HUBS = ("Chicago", "Minneapolis", "Dallas")
 COASTAL_HUBS = ("New York", "Washington", "San Francisco")
 """Cities that CH section 7.2 names."""
+COGNITIVE = "CNR"
+"""The occupation that CH's statements are about."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +37,28 @@ class Statement:
     holds: bool
 
 
-def statements_table(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """The statements that the results of a run can judge; empty without a certified optimum."""
-    found = list(_statements(data, cases, policies)) if cases["data"].optimum is not None else []
+def statements_table(
+    data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset], pair: OccupationPair | None = None
+) -> pd.DataFrame:
+    """The statements that the results of a run can judge; empty without a certified optimum or with one occupation.
+
+    They are about the occupation CNR, or, in data without an occupation of that name, about the first of `pair`, by
+    default of the data.
+    """
+    pair = pair or first_two(data)
+    found: list[Statement] = []
+    if pair is not None and cases["data"].optimum is not None:
+        name = COGNITIVE if COGNITIVE in data["occupation"].values else pair[0]
+        found = list(_statements(data, cases, policies, name))
     columns = ["source", "statement", "measure", "value", "holds"]
     return pd.DataFrame([vars(statement) for statement in found], columns=columns)
 
 
-def _statements(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset]) -> Iterator[Statement]:
+def _statements(
+    data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset], name: str
+) -> Iterator[Statement]:
     base = cases["data"]
     assert base.optimum is not None
-    if base.result.sizes["occupation"] != 2:
-        return
-    name = str(base.result["occupation"].values[0])
     yield from _of_baseline(base.result, base.optimum, name)
     for case_name, case in cases.items():
         if case.optimum is None:
@@ -58,8 +77,8 @@ def _statements(data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr
 
 
 def _of_baseline(result: xr.Dataset, optimum: xr.Dataset, name: str) -> Iterator[Statement]:
-    log_size, share = np.log(city_size(result)), occupation_share(result).isel(occupation=0)
-    change = occupation_share(optimum).isel(occupation=0) - share
+    log_size, share = np.log(city_size(result)), _share(result, name)
+    change = _share(optimum, name) - share
     value = correlation(log_size, change)
     yield Statement(
         "CH section 6",
@@ -102,8 +121,8 @@ def _of_groups(result: xr.Dataset, optimum: xr.Dataset, groups: xr.DataArray) ->
 
 def _u_shape(result: xr.Dataset, optimum: xr.Dataset, base: Case, name: str) -> Statement:
     assert base.optimum is not None
-    bend = _bend(np.log(city_size(result)), _growth(result, optimum))
-    baseline = _bend(np.log(city_size(base.result)), _growth(base.result, base.optimum))
+    bend = _bend(np.log(city_size(result)), _growth(result, optimum, name))
+    baseline = _bend(np.log(city_size(base.result)), _growth(base.result, base.optimum, name))
     return Statement(
         "CH section 7.1",
         f"with homogeneous links hubs of {name} form in the smallest and the largest cities (U-shape)",
@@ -116,7 +135,7 @@ def _u_shape(result: xr.Dataset, optimum: xr.Dataset, base: Case, name: str) -> 
 def _coasts(case: Case, base: Case, name: str) -> Statement:
     assert case.optimum is not None
     assert base.optimum is not None
-    change = _growth(case.result, case.optimum) - _growth(base.result, base.optimum)
+    change = _growth(case.result, case.optimum, name) - _growth(base.result, base.optimum, name)
     coast, inland = (float(change[_named(base.result, cities)].mean()) for cities in (COASTAL_HUBS, INLAND_HUBS))
     return Statement(
         "CH section 7.2",
@@ -128,7 +147,7 @@ def _coasts(case: Case, base: Case, name: str) -> Statement:
 
 
 def _stronger_hubs(case: Case, base: Case, name: str) -> Statement:
-    slopes = [_share_slope(c) for c in (case, base)]
+    slopes = [_share_slope(c, name) for c in (case, base)]
     return Statement(
         "CH section 7.3",
         "with additive amenities cognitive hubs are even more salient",
@@ -140,8 +159,8 @@ def _stronger_hubs(case: Case, base: Case, name: str) -> Statement:
 
 def _opposite(policy: xr.Dataset, base: Case, name: str) -> Statement:
     assert base.optimum is not None
-    share = occupation_share(base.result).isel(occupation=0)
-    changes = [occupation_share(result).isel(occupation=0) - share for result in (policy, base.optimum)]
+    share = _share(base.result, name)
+    changes = [_share(result, name) - share for result in (policy, base.optimum)]
     value = correlation(*changes)
     return Statement(
         "CH section 6.2",
@@ -152,16 +171,22 @@ def _opposite(policy: xr.Dataset, base: Case, name: str) -> Statement:
     )
 
 
-def _growth(result: xr.Dataset, optimum: xr.Dataset) -> xr.DataArray:
-    """Log growth of the first occupation's employment."""
-    return np.log(optimum["employment"].isel(occupation=0)) - np.log(result["employment"].isel(occupation=0))
+def _share(result: xr.Dataset, name: str) -> xr.DataArray:
+    """An occupation's share of each city's employment."""
+    return occupation_share(result).sel(occupation=name, drop=True)
 
 
-def _share_slope(case: Case) -> float:
-    """Slope of the change of the first occupation's share in log size, weighted by employment."""
+def _growth(result: xr.Dataset, optimum: xr.Dataset, name: str) -> xr.DataArray:
+    """Log growth of an occupation's employment."""
+    before, after = (data["employment"].sel(occupation=name, drop=True) for data in (result, optimum))
+    return np.log(after) - np.log(before)
+
+
+def _share_slope(case: Case, name: str) -> float:
+    """Slope of the change of an occupation's share in log size, weighted by employment."""
     assert case.optimum is not None
     size = city_size(case.result)
-    change = (occupation_share(case.optimum) - occupation_share(case.result)).isel(occupation=0)
+    change = _share(case.optimum, name) - _share(case.result, name)
     return float(np.polyfit(np.log(size.values), change.values, 1, w=np.sqrt(size.values))[0])
 
 

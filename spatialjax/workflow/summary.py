@@ -8,13 +8,16 @@ import xarray as xr
 
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.outcomes import (
+    OccupationPair,
     city_size,
     concentration,
     correlation,
+    first_two,
     gdp_equivalent_gain,
     location_quotient,
     log_premium,
     net_recipient_share,
+    occupation_difference,
     occupation_share,
     specialisation,
     transfer_percentiles,
@@ -34,28 +37,36 @@ class Headline:
 
 
 def headline_figures(
-    data: xr.Dataset, cases: dict[str, Case], policies: dict[str, xr.Dataset], *, published: bool
+    data: xr.Dataset,
+    cases: dict[str, Case],
+    policies: dict[str, xr.Dataset],
+    *,
+    published: bool,
+    pair: OccupationPair | None = None,
 ) -> list[Headline]:
     """Headline figures of the equilibrium, each counterfactual, each optimum and each policy.
 
     `published` adds the numbers that CH report for the US (sections 2, 4.7, 5.2 and 6), and the cities they name.
+    Shares are those of the first occupation of `pair`; its wages and wedges are compared with the second's. By
+    default they are the data's first two; data of one occupation have no such figures.
     """
-    baseline = cases["data"].result
-    figures = [*_wedge_figures(baseline), *_pattern_figures(baseline, "data")]
+    baseline, pair = cases["data"].result, pair or first_two(data)
+    figures = [*_wedge_figures(baseline, pair), *_pattern_figures(baseline, "data", pair)]
     for name, case in cases.items():
         if name != "data" and not _same_employment(case.result, baseline):
-            figures += _pattern_figures(case.result, name)
+            figures += _pattern_figures(case.result, name, pair)
             figures += _change_figures(baseline, case.result, name)
         if case.optimum is not None:
             label = "optimum" if name == "data" else f"optimum of {name}"
-            figures += optimum_figures(case.result, case.optimum, label)
+            figures += optimum_figures(case.result, case.optimum, label, pair)
             figures += concentration_figures(case.result, case.optimum, data, label)
             if published:
                 figures += _named_cities(case.result, case.optimum, label)
     for name, policy in policies.items():
-        figures += policy_figures(baseline, policy, f"policy {name}")
+        figures += policy_figures(baseline, policy, f"policy {name}", pair)
     if published:
-        figures = [Headline(f.name, f.value, f.unit, PUBLISHED.get(f.name)) for f in figures]
+        known = PUBLISHED | (PUBLISHED_OF_PAIR if pair == PUBLISHED_PAIR else {})
+        figures = [Headline(f.name, f.value, f.unit, known.get(f.name)) for f in figures]
     return figures
 
 
@@ -66,12 +77,7 @@ def _same_employment(one: xr.Dataset, other: xr.Dataset) -> bool:
 PUBLISHED = {
     "social over private value of CNR labour": 1.79,
     "mean wedge difference, CNR less non-CNR": 63135.0,
-    "corr(wedge difference, CNR share)": 0.48,
-    "corr(wedge difference, log size)": 0.62,
-    "corr(wedge difference, CNR share), weighted": 0.67,
-    "corr(wedge difference, log size), weighted": 0.76,
     "corr(log size, CNR share), data": 0.57,
-    "corr(log size, log premium), data": 0.40,
     "gain in percent of GDP, optimum": 0.59,
     "mean net transfer to CNR, optimum": -3316.0,
     "mean net transfer to non-CNR, optimum": 2020.0,
@@ -87,33 +93,42 @@ PUBLISHED = {
     "share of non-CNR in Harrisonburg, data": 73.0,
     "share of non-CNR in Harrisonburg, optimum": 83.0,
 }
+PUBLISHED_PAIR = ("CNR", "non-CNR")
+PUBLISHED_OF_PAIR = {
+    "corr(wedge difference, CNR share)": 0.48,
+    "corr(wedge difference, log size)": 0.62,
+    "corr(wedge difference, CNR share), weighted": 0.67,
+    "corr(wedge difference, log size), weighted": 0.76,
+    "corr(log size, log premium), data": 0.40,
+}
+"""What CH report of CNR compared with non-CNR, in words that do not name both."""
 
 
-def _wedge_figures(baseline: xr.Dataset) -> list[Headline]:
+def _wedge_figures(baseline: xr.Dataset, pair: OccupationPair | None) -> list[Headline]:
     employment, wage, wedge = baseline["employment"], baseline["wage"], baseline["wedge"]
     names = [str(name) for name in baseline["occupation"].values]
     ratio = 1 + (wedge * employment).sum("city") / (wage * employment).sum("city")
     figures = [Headline(f"social over private value of {name} labour", float(ratio[k])) for k, name in enumerate(names)]
-    if len(names) != 2:
+    if pair is None:
         return figures
-    size, share = city_size(baseline), occupation_share(baseline).isel(occupation=0)
-    difference = wedge.isel(occupation=0) - wedge.isel(occupation=1)
-    mean_name = f"mean wedge difference, {names[0]} less {names[1]}"
+    size, share = city_size(baseline), occupation_share(baseline).sel(occupation=pair[0])
+    difference = occupation_difference(wedge, pair)
+    mean_name = f"mean wedge difference, {pair[0]} less {pair[1]}"
     figures.append(Headline(mean_name, weighted_mean(difference, size), "dollars"))
     for weight, kind in ((None, ""), (size, ", weighted")):
         with_share = correlation(difference, share, weight)
         with_size = correlation(difference, np.log(size), weight)
-        figures.append(Headline(f"corr(wedge difference, {names[0]} share){kind}", with_share))
+        figures.append(Headline(f"corr(wedge difference, {pair[0]} share){kind}", with_share))
         figures.append(Headline(f"corr(wedge difference, log size){kind}", with_size))
     return figures
 
 
-def _pattern_figures(result: xr.Dataset, label: str) -> list[Headline]:
-    if result.sizes["occupation"] != 2:
+def _pattern_figures(result: xr.Dataset, label: str, pair: OccupationPair | None) -> list[Headline]:
+    if pair is None:
         return []
-    name = str(result["occupation"].values[0])
-    share, log_size = occupation_share(result).isel(occupation=0), np.log(city_size(result))
-    premium = log_premium(result)
+    name = pair[0]
+    share, log_size = occupation_share(result).sel(occupation=name), np.log(city_size(result))
+    premium = log_premium(result, pair)
     return [
         Headline(f"corr(log size, {name} share), {label}", correlation(log_size, share)),
         Headline(f"corr(log size, log premium), {label}", correlation(log_size, premium)),
@@ -134,7 +149,9 @@ def _change_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> lis
     ]
 
 
-def optimum_figures(baseline: xr.Dataset, optimum: xr.Dataset, label: str) -> list[Headline]:
+def optimum_figures(
+    baseline: xr.Dataset, optimum: xr.Dataset, label: str, pair: OccupationPair | None = None
+) -> list[Headline]:
     """Gains, transfers and who moves where, at an optimum or under another policy."""
     names = [str(name) for name in baseline["occupation"].values]
     gain = optimum["gain"]
@@ -157,16 +174,18 @@ def optimum_figures(baseline: xr.Dataset, optimum: xr.Dataset, label: str) -> li
             figures.append(Headline(title, value, "dollars"))
         share = 100 * float(recipients.isel(occupation=k))
         figures.append(Headline(f"cities where {name} are net recipients, {label}", share, "percent"))
-    return [*figures, *sorting_figures(baseline, optimum, label)]
+    return [*figures, *sorting_figures(baseline, optimum, label, pair)]
 
 
-def sorting_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> list[Headline]:
+def sorting_figures(
+    baseline: xr.Dataset, result: xr.Dataset, label: str, pair: OccupationPair | None = None
+) -> list[Headline]:
     """How the change in where people live is related to city size."""
-    if baseline.sizes["occupation"] != 2:
+    pair = pair or first_two(baseline)
+    if pair is None:
         return []
-    name = str(baseline["occupation"].values[0])
-    log_size = np.log(city_size(baseline))
-    share = (occupation_share(result) - occupation_share(baseline)).isel(occupation=0)
+    name, log_size = pair[0], np.log(city_size(baseline))
+    share = (occupation_share(result) - occupation_share(baseline)).sel(occupation=name)
     growth = np.log(city_size(result)) - log_size
     return [
         Headline(f"corr(log size, change in {name} share), {label}", correlation(log_size, share)),
@@ -174,11 +193,13 @@ def sorting_figures(baseline: xr.Dataset, result: xr.Dataset, label: str) -> lis
     ]
 
 
-def policy_figures(baseline: xr.Dataset, policy: xr.Dataset, label: str) -> list[Headline]:
+def policy_figures(
+    baseline: xr.Dataset, policy: xr.Dataset, label: str, pair: OccupationPair | None = None
+) -> list[Headline]:
     """What a policy does to welfare and to where people live."""
     names = [str(name) for name in baseline["occupation"].values]
     gains = [Headline(f"gain of {n}, {label}", 100 * float(policy["gain"][k]), "percent") for k, n in enumerate(names)]
-    return [*gains, *sorting_figures(baseline, policy, label)]
+    return [*gains, *sorting_figures(baseline, policy, label, pair)]
 
 
 def concentration_figures(baseline: xr.Dataset, optimum: xr.Dataset, data: xr.Dataset, label: str) -> list[Headline]:
@@ -192,18 +213,19 @@ def concentration_figures(baseline: xr.Dataset, optimum: xr.Dataset, data: xr.Da
     ]
 
 
-CITIES = (("San Jose", 0), ("Harrisonburg", 1))
+CITIES = (("San Jose", "CNR"), ("Harrisonburg", "non-CNR"))
 """Cities of which CH give the share of an occupation."""
 
 
 def _named_cities(baseline: xr.Dataset, optimum: xr.Dataset, label: str) -> list[Headline]:
     figures = []
-    for city, k in CITIES:
+    for city, name in CITIES:
         found = [n for n, title in enumerate(baseline["title"].values) if str(title).startswith(city)]
-        name = str(baseline["occupation"].values[k])
+        if not found or name not in baseline["occupation"].values:
+            continue
         results = [(baseline, "data"), (optimum, label)] if label == "optimum" else [(optimum, label)]
         for result, where in results:
-            share = 100 * float(occupation_share(result).isel(city=found[0], occupation=k))
+            share = 100 * float(occupation_share(result).isel(city=found[0]).sel(occupation=name))
             figures.append(Headline(f"share of {name} in {city}, {where}", share, "percent"))
     return figures
 
