@@ -12,7 +12,6 @@ from jaxtyping import Array
 import spatialjax
 from spatialjax import Economy, Equilibrium, LaissezFaire, NoSpillover, OccupationSpillover
 from spatialjax.cities.accounts import build_accounts
-from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess, localise
 from spatialjax.cities.state import State
 from spatialjax.numerics.local_inverse import local_inverse
@@ -50,7 +49,7 @@ def solve(economy: Economy, initial: State | None = None) -> Equilibrium:
 @eqx.filter_jit
 def system_of(economy: Economy) -> System:
     """What a solve computes once."""
-    return System.of(economy, LaissezFaire(), FreeMobility())
+    return System.of(economy, LaissezFaire())
 
 
 @eqx.filter_jit

@@ -141,7 +141,7 @@ def full(world: World, income: IncomeRule | None = None) -> tuple[Counterfactual
     technology = calibrate(world).potential
     economy = economy_of(world, technology, True)
     rule = proportional(world) if income is None else income
-    found = spatialjax.solve_with(
+    found = spatialjax.solve(
         economy,
         income=rule,
         mobility=spatialjax.FixedEmployment(economy.reference.log_employment),

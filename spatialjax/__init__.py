@@ -7,13 +7,21 @@ from spatialjax.cities.batch_optima import Optima, optimum_many
 from spatialjax.cities.batches import describe_failures, solve_as_completed, solve_many, take
 from spatialjax.cities.certificate import Certificate, certify
 from spatialjax.cities.economy import Economy, Labels
-from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve, solve_with
+from spatialjax.cities.equilibrium import Equilibrium, EquilibriumStatus, Residuals, evaluate_at, solve
 from spatialjax.cities.flows import expenditure_share
 from spatialjax.cities.history import Decomposition, decompose
 from spatialjax.cities.history_1980 import residents_1990, stylised_1980
 from spatialjax.cities.history_steps import Part
 from spatialjax.cities.history_technology import historical_steps, in_units_of
-from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, land_dividend
+from spatialjax.cities.income import (
+    IncomeRule,
+    IncomeState,
+    LaissezFaire,
+    LocalLandRents,
+    ProportionalDeficits,
+    TradeDeficits,
+    land_dividend,
+)
 from spatialjax.cities.input_links import CityInputMix, InputLinks, NationalInputMix
 from spatialjax.cities.instruments import (
     CityOccupationTransfers,
@@ -24,7 +32,13 @@ from spatialjax.cities.instruments import (
     SizeClassTransfers,
 )
 from spatialjax.cities.inversion import invert, validate
-from spatialjax.cities.location import FixedEmployment, FreeMobility, Mobility
+from spatialjax.cities.location import (
+    FixedEmployment,
+    FreeMobility,
+    Mobility,
+    MobilityWithinGroups,
+    PerfectMobility,
+)
 from spatialjax.cities.objectives import EqualGains, MaxMin, Objective, ParetoWeights, WelfareReference
 from spatialjax.cities.optimal_policy import OptimalPolicy
 from spatialjax.cities.planner import Optimum, frontier_curvature, optimum
@@ -72,9 +86,11 @@ __all__ = [
     "Instrument",
     "Labels",
     "LaissezFaire",
+    "LocalLandRents",
     "MaxMin",
     "MendedSector",
     "Mobility",
+    "MobilityWithinGroups",
     "MultiplicativeAmenities",
     "NationalInputMix",
     "NoAmenitySpillover",
@@ -88,15 +104,18 @@ __all__ = [
     "Optimum",
     "ParetoWeights",
     "Part",
+    "PerfectMobility",
     "PhasedOutPayment",
     "PolicyEffect",
     "Preferences",
+    "ProportionalDeficits",
     "Residuals",
     "ScaledPolicy",
     "Scenarios",
     "SizeClassTransfers",
     "Stability",
     "State",
+    "TradeDeficits",
     "Transfers",
     "WelfareReference",
     "build_accounts",
@@ -127,7 +146,6 @@ __all__ = [
     "solve",
     "solve_as_completed",
     "solve_many",
-    "solve_with",
     "stability",
     "stylised_1980",
     "take",

@@ -180,6 +180,7 @@ class Allocation(eqx.Module):
     land_income: jax.Array
     amenity: jax.Array
     income: jax.Array
+    tariff_revenue: None = None
 
 
 def random_allocation(economy, seed=0):

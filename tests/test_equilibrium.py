@@ -9,7 +9,7 @@ from economies import one_sector_economy, random_economy
 from raw_model import near, raw_economy, solve_raw
 
 import spatialjax as sj
-from spatialjax.cities.equilibrium import EquilibriumStatus, evaluate_at, solve_with
+from spatialjax.cities.equilibrium import EquilibriumStatus, evaluate_at
 from spatialjax.cities.input_links import CityInputMix
 from spatialjax.cities.location import FixedEmployment
 
@@ -58,7 +58,7 @@ def test_frictionless_wages_have_their_closed_form():
     productivity, theta = np.array([1.0, 1.5, 0.7]), 4.0
     economy = one_sector_economy(productivity, np.zeros((3, 3)), theta=theta)
     labour = np.array([[50.0], [100.0], [150.0]])
-    found = solve_with(economy, income=sj.LaissezFaire(), mobility=FixedEmployment(jnp.log(labour)), tolerance=TIGHT)
+    found = sj.solve(economy, income=sj.LaissezFaire(), mobility=FixedEmployment(jnp.log(labour)), tolerance=TIGHT)
     expected = (productivity**theta / labour[:, 0]) ** (1 / (1 + theta))
     wage = np.asarray(found.wage)[:, 0]
     close(wage / wage[0], expected / expected[0])
@@ -70,7 +70,7 @@ def test_gains_from_trade_are_those_of_arkolakis_costinot_rodriguez_clare(value_
     productivity, theta = np.array([1.0, 1.5, 0.7, 1.2]), 4.0
     labour = jnp.log(jnp.asarray([[50.0], [100.0], [150.0], [100.0]]))
     economy = one_sector_economy(productivity, asymmetric_costs(4), value_added_share=value_added_share, theta=theta)
-    trading = solve_with(economy, income=sj.LaissezFaire(), mobility=FixedEmployment(labour), tolerance=TIGHT)
+    trading = sj.solve(economy, income=sj.LaissezFaire(), mobility=FixedEmployment(labour), tolerance=TIGHT)
     own_share = (np.asarray(trading.unit_cost) / np.asarray(trading.price))[:, 0] ** (-theta)
     assert own_share.max() < 0.9
     # In autarky P = x = (w / lambda)^gamma P^(1 - gamma), so that the real wage is lambda.
@@ -84,9 +84,7 @@ def test_costs_run_from_origin_to_destination():
     costs[0, :] = 0.05
     np.fill_diagonal(costs, 0.0)
     labour = jnp.zeros((3, 1))
-    found = solve_with(
-        one_sector_economy(np.ones(3), costs), income=sj.LaissezFaire(), mobility=FixedEmployment(labour)
-    )
+    found = sj.solve(one_sector_economy(np.ones(3), costs), income=sj.LaissezFaire(), mobility=FixedEmployment(labour))
     price = np.asarray(found.price)[:, 0]
     assert price[0] < price[1]
     close(price[1], price[2])

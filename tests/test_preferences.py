@@ -212,7 +212,7 @@ class TestFormula:
             additive = np.exp((UNIT * np.log(AMENITY) + CONSUMPTION) * NU / UNIT)
         pull = {"multiplicative": (AMENITY * CONSUMPTION) ** NU, "additive": additive}[name]
         expected = np.asarray(population) * pull / pull.sum(0)
-        found = FreeMobility().log_employment(attraction(name), economy)
+        found = FreeMobility().log_employment(attraction(name), jnp.zeros_like(AMENITY), economy)
         np.testing.assert_allclose(np.where(AMENITY > 0, np.exp(found), 0.0), expected, rtol=1e-13)
         assert float(attraction(name)[3, 1]) == -np.inf
 

@@ -8,7 +8,6 @@ import pytest
 from economies import one_sector_economy, random_economy
 
 import spatialjax as sj
-from spatialjax.cities.equilibrium import solve_with
 from spatialjax.cities.location import FixedEmployment
 from spatialjax.cities.preferences import log_attraction, log_location_share
 from spatialjax.numerics.arnoldi import arnoldi, eigenvalues
@@ -34,7 +33,7 @@ def reduced_derivative(economy, found):
 
     def choose(log_employment):
         shape = found.employment.shape
-        held = solve_with(
+        held = sj.solve(
             economy,
             income=sj.LaissezFaire(),
             mobility=FixedEmployment(log_employment.reshape(shape)),

@@ -14,7 +14,6 @@ from spatialjax.cities.batches import CityProblems, in_lanes, solve_many, take
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, equilibrium_at, solve_unchecked
 from spatialjax.cities.income import IncomeRule, LaissezFaire
-from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess
 from spatialjax.cities.scenarios import Changes, Scenarios, check_names, leaf_names, with_leaves
 from spatialjax.cities.state import State
@@ -149,7 +148,7 @@ class _AdjointProblems(Problems):
             base = self.cities.system(system)
 
             def lagrangian(leaves):
-                changed = System.of(*with_leaves(base.economy, base.income, leaves), FreeMobility())
+                changed = System.of(*with_leaves(base.economy, base.income, leaves))
                 value = self._outcome(packed, changed)
                 return value + size * (multipliers * self._excess(packed, changed)).sum(), value
 
@@ -186,6 +185,6 @@ def _gradient_alone(outcome: Outcome, economy: Economy, income: IncomeRule, leav
 
     def value(leaves):
         changed = with_leaves(economy, income, leaves)
-        return outcome(solve_unchecked(*changed, FreeMobility(), start, *limits))
+        return outcome(solve_unchecked(*changed, None, start, *limits))
 
     return jax.value_and_grad(value)(leaves)

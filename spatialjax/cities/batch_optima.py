@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from spatialjax.cities.batches import solve_many, take
 from spatialjax.cities.certificate import Certificate, certify
+from spatialjax.cities.checks import refuse_unless_planned_for
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, describe_failure
 from spatialjax.cities.income import LaissezFaire
@@ -80,6 +81,7 @@ def optimum_many(
     **Raises:** what [`solve_many`][] raises. That a scenario has no optimum is said in `outcomes`.
     """
     refuse_tracers(economy)
+    refuse_unless_planned_for(economy, "an optimum")
     wanted = named_objective(objective, len(economy.labels.occupation))
     scenarios = Scenarios.of(economy, changes, LaissezFaire())
     limits: dict[str, Any] = {"tolerance": tolerance, "max_evaluations": max_evaluations}

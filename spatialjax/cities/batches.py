@@ -24,7 +24,6 @@ from spatialjax.cities.equilibrium import (
     solve_unchecked,
 )
 from spatialjax.cities.income import IncomeRule, LaissezFaire
-from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, excess, localise, relaxation_of
 from spatialjax.cities.scenario_checks import check_scenarios
 from spatialjax.cities.scenarios import Changes, Scenarios
@@ -205,7 +204,7 @@ class CityProblems(Problems):
     def alone(self, index, tolerance, max_evaluations):
         """The equilibrium of one scenario, as [`solve`][] finds it or not."""
         start = take(self.starts, index if self.starts.log_rent.shape[0] > 1 else 0)
-        return solve_unchecked(*self.scenarios.one(index), FreeMobility(), start, tolerance, max_evaluations)
+        return solve_unchecked(*self.scenarios.one(index), None, start, tolerance, max_evaluations)
 
     def _at(self, packed, own) -> tuple[State, System]:
         return unpack(packed, self.start), self.system(own)
@@ -224,7 +223,7 @@ def _typical(values: Float[Array, "scenario ..."]) -> Float[Array, "..."]:
 def system_of(scenarios: Scenarios, changed: Any) -> System:
     """The system of a scenario with these changes, which have no scenario axis."""
     economy, income = scenarios.combined(changed)
-    return System.of(economy, income, FreeMobility())
+    return System.of(economy, income)
 
 
 @eqx.filter_jit
@@ -274,6 +273,6 @@ def _solve_traced(scenarios: Scenarios, starts: State, tolerance, max_evaluation
     def one(scenario):
         changed, start = scenario
         start = take(starts, 0) if start is None else start
-        return solve_unchecked(*scenarios.combined(changed), FreeMobility(), start, *limits)
+        return solve_unchecked(*scenarios.combined(changed), None, start, *limits)
 
     return jax.lax.map(one, (scenarios.changed, own_starts), batch_size=min(LANES_ON_CPU, scenarios.count))

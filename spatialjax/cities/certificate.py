@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import nnls
 
+from spatialjax.cities.checks import refuse_unless_planned_for
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
 from spatialjax.cities.income import IncomeRule
-from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import System, clear_markets, excess, localise
 from spatialjax.cities.policies import Transfers, net_transfer
 from spatialjax.cities.state import State
@@ -68,6 +68,7 @@ def certify(economy: Economy, equilibrium: Equilibrium) -> Certificate:
 
     One adjoint an occupation for the gradients, one linear solve a direction for curvature.
     """
+    refuse_unless_planned_for(economy, "a certificate")
     transfer = net_transfer(equilibrium)
     rule, state = Transfers(transfer), equilibrium.state()
     derivatives = welfare_gradients(economy, state, rule)
@@ -156,7 +157,7 @@ def welfare_curvature(
 
 
 def _system(economy: Economy, rule: IncomeRule) -> System:
-    return System.of(economy, rule, FreeMobility())
+    return System.of(economy, rule)
 
 
 def _welfare_and_residual(economy: Economy, state: State, rule: IncomeRule):

@@ -8,6 +8,7 @@ import numpy as np
 
 from spatialjax.cities.cost_forms import trade_costs_problems
 from spatialjax.cities.economy import Economy
+from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import TradeCosts
 from spatialjax.errors import ModelError
@@ -147,7 +148,11 @@ def _other_shapes(name: str, sizes: dict[str, int]) -> list[tuple[int, ...]]:
     """Shapes that a leaf may have besides that of `AXES`."""
     others: dict[str, list[tuple[int, ...]]] = {
         "trade_elasticity": [()],
-        "consumption_share": [(sizes["occupation"], sizes["sector"])],
+        "consumption_share": [
+            (sizes["occupation"], sizes["sector"]),
+            (sizes["city"], sizes["occupation"], sizes["sector"]),
+            (sizes["city"], 1, sizes["sector"]),
+        ],
     }
     return others.get(name, [])
 
@@ -178,10 +183,24 @@ def _share_problems(economy: Economy):
     shares = economy.consumption_share
     if not _concrete(shares):
         return
-    totals = np.atleast_2d(shares).sum(1)
-    for k in np.flatnonzero(np.abs(totals - 1) > SHARE_TOLERANCE):
-        whose = f" for {economy.labels.occupation[k]}" if np.ndim(shares) == 2 else ""
-        yield f"consumption_share must sum to 1{whose}, found {totals[k]:.8f}"
+    totals = np.asarray(shares).sum(-1)
+    for where in np.argwhere(np.abs(totals - 1) > SHARE_TOLERANCE):
+        yield (
+            f"consumption_share must sum to 1{_whose(economy, np.shape(shares), where)}, "
+            f"found {totals[tuple(where)]:.8f}"
+        )
+
+
+def _whose(economy: Economy, shape: tuple[int, ...], where: np.ndarray) -> str:
+    """Whose consumption shares these are, in words; nothing where they are everybody's."""
+    labels = economy.labels
+    match len(shape):
+        case 1:
+            return ""
+        case 2:
+            return f" for {labels.occupation[where[0]]}"
+    who = f"{labels.occupation[where[1]]} in " if shape[1] == len(labels.occupation) else ""
+    return f" for {who}{labels.city[where[0]]}"
 
 
 def _mix_problems(economy: Economy):
@@ -213,7 +232,8 @@ def _cell_problems(economy: Economy):
     landless = (np.asarray(economy.land_share) > 0).any(1) & (np.asarray(economy.land) == 0)
     for n in np.flatnonzero(landless):
         yield f"land is zero in {labels.city[n]}, where land_share is positive"
-    operating: np.ndarray = np.asarray(works.any(axis=1))
+    # What is made of land alone needs no workers.
+    operating: np.ndarray = np.asarray(works.any(axis=1) | (np.asarray(economy.land_share) == 1))
     for sector in sorted(set(range(operating.shape[1])) - set(economy.traded)):
         for city in np.flatnonzero(~operating[:, sector])[:3]:
             yield (
@@ -237,6 +257,8 @@ def _supply_problems(economy: Economy):
             f"({labels.sector[j]}, {labels.city[n]} from {labels.city[m]})"
         )
         return
+    if economy.tariff is not None and _concrete(economy.tariff):
+        yield from _tariff_problems(economy)
     works = (np.asarray(economy.fundamental_productivity) > 0) & (np.asarray(economy.amenity) > 0)[:, :, None]
     operating: np.ndarray = np.asarray(works.any(axis=1))
     for j in economy.traded:
@@ -244,5 +266,69 @@ def _supply_problems(economy: Economy):
             yield f"nobody who produces {labels.sector[j]} can ship to {labels.city[n]} (log_iceberg_cost is infinite)"
 
 
-STAGES = (_shape_problems, _range_problems, _module_problems, _share_problems, _cell_problems, _supply_problems)
+def _tariff_problems(economy: Economy):
+    rate, labels = np.asarray(economy.tariff), economy.labels
+    wanted = (len(labels.sector), len(labels.city), len(labels.city))
+    if rate.shape != wanted:
+        yield f"tariff has shape {rate.shape}, but must have {wanted} (sector, city, origin)"
+        return
+    for j, n, m in np.argwhere(~((rate > -1) & (rate < np.inf)))[:1]:
+        yield (
+            f"tariff must be a rate above -1 (0.05 for five percent), found {rate[j, n, m]:g} "
+            f"({labels.sector[j]}, {labels.city[n]} from {labels.city[m]})"
+        )
+    for j, n in np.argwhere(np.einsum("jnn->jn", rate) != 0)[:1]:
+        yield f"tariff must be 0 on a city's own goods, found {rate[j, n, n]:g} ({labels.sector[j]}, {labels.city[n]})"
+
+
+def _mobility_problems(economy: Economy):
+    """Groups and populations that do not fit the cities and occupations."""
+    mobility, labels = economy.mobility, economy.labels
+    group, population = getattr(mobility, "group", None), getattr(mobility, "population", None)
+    if group is None or population is None:
+        return
+    if len(group) != len(labels.city):
+        yield f"mobility.group names groups of {len(group)} cities, but there are {len(labels.city)}"
+        return
+    groups = max(group) + 1
+    if sorted(set(group)) != list(range(groups)):
+        yield f"mobility.group must number its groups 0 to {groups - 1} and use each, found {sorted(set(group))}"
+        return
+    wanted = (groups, len(labels.occupation))
+    if np.shape(population) != wanted:
+        yield f"mobility.population has shape {np.shape(population)}, but must have {wanted} (group, occupation)"
+        return
+    if not _concrete(population, economy.amenity):
+        return
+    values, lives = np.asarray(population), np.asarray(economy.amenity) > 0
+    for g, k in np.ndindex(values.shape):
+        somewhere = lives[np.asarray(group) == g, k].any()
+        if not (0 <= values[g, k] < LARGEST) or (values[g, k] > 0) != somewhere:
+            yield (
+                f"mobility.population of {labels.occupation[k]} in group {g} must be "
+                f"{'positive' if somewhere else 'zero, because they can live in none of its cities'}, "
+                f"found {values[g, k]:g}"
+            )
+
+
+def refuse_unless_planned_for(economy: Economy, question: str) -> None:
+    """Refuse what is asked about a planner under closures for which its conditions were not derived."""
+    if type(economy.mobility) is not FreeMobility:
+        raise ModelError(
+            f"{question} is for workers who may live anywhere (FreeMobility), but mobility is "
+            f"{type(economy.mobility).__name__}"
+        )
+    if economy.tariff is not None:
+        raise ModelError(f"{question} is for economies without tariffs: set tariff=None")
+
+
+STAGES = (
+    _shape_problems,
+    _range_problems,
+    _module_problems,
+    _share_problems,
+    _cell_problems,
+    _supply_problems,
+    _mobility_problems,
+)
 """What is wrong with an economy, the first first: a later stage reads what an earlier one has found sound."""

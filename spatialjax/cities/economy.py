@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from spatialjax.cities.accounts import MendedSector
 from spatialjax.cities.input_links import InputLinks
+from spatialjax.cities.location import FreeMobility, Mobility
 from spatialjax.cities.preferences import MultiplicativeAmenities, Preferences
 from spatialjax.cities.spillovers import NoAmenitySpillover
 from spatialjax.cities.state import State
@@ -42,7 +43,8 @@ class Economy(eqx.Module):
     - `amenity`: A; 0 where an occupation does not live in a city.
     - `trade_elasticity`: theta, a scalar or by sector. `location_elasticity`: nu > 1.
       `occupation_substitution`: epsilon, not 1.
-    - `consumption_share`: alpha, by sector, or by occupation and sector; sums to 1 over sectors.
+    - `consumption_share`: alpha, by sector, by occupation and sector, or by city, occupation (or one for all) and
+      sector; sums to 1 over sectors.
     - `value_added_share`: gamma. `land_share`: share of land in value added, beta.
     - `input_links`: how a sector's inputs are mixed ([`NationalInputMix`][], [`CityInputMix`][]).
     - `log_iceberg_cost`: log kappa[sector, city, origin], infinite where there is no trade; or a module of which a
@@ -58,6 +60,10 @@ class Economy(eqx.Module):
       [`AdditiveAmenities`][]).
     - `amenity_spillover`: callable module, employment (city, occupation) in workers -> shift of log amenity
       (city, occupation); a city's amenities may depend on its own workers only.
+    - `mobility`: where workers may live: anywhere ([`FreeMobility`][]), within groups of cities
+      ([`MobilityWithinGroups`][], [`PerfectMobility`][]), or where they are ([`FixedEmployment`][]).
+    - `tariff`: ad valorem rate on what a city buys from an origin, tau[sector, city, origin], 0 at home; what it
+      raises goes to the workers of the city that charges it. None where there are none.
     - `mended`: sectors whose value-added share calibration changed (see [`build_accounts`][]).
     """
 
@@ -67,7 +73,7 @@ class Economy(eqx.Module):
     trade_elasticity: Float[Array, "*sector"]
     location_elasticity: Scalar
     occupation_substitution: Scalar
-    consumption_share: Float[Array, "*occupation sector"]
+    consumption_share: Float[Array, "*city_and_occupation sector"]
     value_added_share: CitySector
     land_share: CitySector
     input_links: InputLinks
@@ -81,3 +87,5 @@ class Economy(eqx.Module):
     mended: tuple[MendedSector, ...] = eqx.field(static=True, default=())
     preferences: Preferences = MultiplicativeAmenities()
     amenity_spillover: Any = NoAmenitySpillover()
+    mobility: Mobility = FreeMobility()
+    tariff: SectorCityOrigin | None = None

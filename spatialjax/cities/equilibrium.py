@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from spatialjax.cities.checks import check_economy, check_start
 from spatialjax.cities.consumption import by_occupation
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.externalities import effective_amenity
-from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire
-from spatialjax.cities.location import FreeMobility, Mobility
+from spatialjax.cities.income import IncomeRule, IncomeState, LaissezFaire, total_income
+from spatialjax.cities.location import Mobility
 from spatialjax.cities.market_clearing import SMALLEST_INCOME, Markets, System, clear_markets, excess, find_equilibrium
 from spatialjax.cities.state import State
 from spatialjax.errors import ConvergenceError, PrecisionError
@@ -22,7 +22,6 @@ from spatialjax.numerics.root import Root, Status
 from spatialjax.numerics.safe_math import masked_log
 from spatialjax.typing import (
     ByCity,
-    ByOccupation,
     CityOccupation,
     CityOccupationSector,
     CitySector,
@@ -89,7 +88,9 @@ class Equilibrium(eqx.Module):
     Prices are relative to the units in which inversion measures goods: the geometric mean of
     `unit_cost` over producing cities is one in the data. `unit_cost` is infinite where nothing is
     produced. `price_index` is by city, or by city and occupation where occupations consume different
-    baskets. `consumption` is real, per worker; `welfare` is expected utility in the same units.
+    baskets. `consumption` is real, per worker; `welfare` is expected utility in the same units, by occupation, or by
+    group and occupation where workers may move within groups of cities only, or by city and occupation where they may
+    not move at all. `tariff_revenue` is none where there are no tariffs.
     `employment_by_sector` sums to `employment`. `status` says whether this is an equilibrium.
     """
 
@@ -106,10 +107,11 @@ class Equilibrium(eqx.Module):
     productivity: CityOccupationSector
     income: CityOccupation
     consumption: CityOccupation
-    welfare: ByOccupation
+    welfare: Float[Array, "*group occupation"]
     residuals: Residuals
     evaluations: Int[Array, ""]
     status: EquilibriumStatus
+    tariff_revenue: ByCity | None = None
 
     @property
     def converged(self) -> Any:
@@ -142,6 +144,7 @@ def solve(
     economy: Economy,
     *,
     income: IncomeRule = LaissezFaire(),
+    mobility: Mobility | None = None,
     initial: "Equilibrium | State | None" = None,
     tolerance: float = 1e-10,
     max_evaluations: int = 2000,
@@ -156,6 +159,7 @@ def solve(
 
     - `economy`: the fundamentals ([`Economy`][]).
     - `income`: the tax and transfer system, a callable module (IncomeState, Economy) -> income.
+    - `mobility`: where workers may live, by default `economy.mobility`.
     - `initial`: where to start; by default `economy.reference`.
     - `tolerance`: on the largest absolute log excess demand over all markets, undamped.
     - `max_evaluations`: of the equilibrium system.
@@ -165,28 +169,6 @@ def solve(
     unless `tolerance` is 1e-5 or more; `ModelError` for an economy that is none. Inside a
     transformation the error is raised at run time, without the names.
     """
-    return solve_with(
-        economy,
-        income=income,
-        mobility=FreeMobility(),
-        initial=initial,
-        tolerance=tolerance,
-        max_evaluations=max_evaluations,
-        throw=throw,
-    )
-
-
-def solve_with(
-    economy: Economy,
-    *,
-    income: IncomeRule,
-    mobility: Mobility,
-    initial: "Equilibrium | State | None" = None,
-    tolerance: float = 1e-10,
-    max_evaluations: int = 2000,
-    throw: bool = True,
-) -> Equilibrium:
-    """[`solve`][] under any closure of location choice."""
     check_economy(economy)
     check_precision(economy, income, tolerance)
     start = economy.reference if initial is None else initial
@@ -199,7 +181,7 @@ def solve_with(
 
 @eqx.filter_jit
 def solve_unchecked(economy, income, mobility, start, tolerance, max_evaluations) -> Equilibrium:
-    """[`solve_with`][] without checks and without raising."""
+    """[`solve`][] without checks and without raising."""
     system = System.of(economy, income, mobility)
     root = find_equilibrium(system, start, tolerance=tolerance, max_evaluations=max_evaluations)
     return equilibrium_at(root, system, tolerance)
@@ -208,7 +190,7 @@ def solve_unchecked(economy, income, mobility, start, tolerance, max_evaluations
 @eqx.filter_jit
 def evaluate_at(economy: Economy, state: State, income: IncomeRule | None = None) -> Residuals:
     """Residuals of the equilibrium system at a state: how far the state is from an equilibrium."""
-    system = System.of(economy, LaissezFaire() if income is None else income, FreeMobility())
+    system = System.of(economy, LaissezFaire() if income is None else income)
     return _residuals(excess(state, system), clear_markets(state, system))
 
 
@@ -237,7 +219,8 @@ def equilibrium_at(root: Root, system: System, tolerance: Scalar) -> Equilibrium
         productivity=economy.fundamental_productivity * jnp.exp(markets.log_productivity_shift),
         income=income,
         consumption=consumption,
-        welfare=economy.preferences.welfare(markets.attraction, economy.location_elasticity),
+        welfare=system.mobility.welfare(markets.attraction, markets.employment, economy),
+        tariff_revenue=markets.tariff_revenue,
         residuals=residuals,
         evaluations=root.evaluations,
         status=_status(
@@ -258,6 +241,7 @@ def income_state(economy: Economy, equilibrium: Equilibrium) -> IncomeState:
         price_index=equilibrium.price_index,
         land_income=equilibrium.land_income,
         amenity=effective_amenity(economy, equilibrium.employment),
+        tariff_revenue=equilibrium.tariff_revenue,
     )
 
 
@@ -278,7 +262,7 @@ def _residuals(excess_demand: State, markets: Markets) -> Residuals:
         values[market] = excess_by_city.max()
         cities[market] = jnp.argmax(excess_by_city)
     paid = (markets.income * markets.employment).sum()
-    earned = (markets.wage * markets.employment).sum() + markets.land_income.sum()
+    earned = total_income(markets)
     budget = jnp.abs(jnp.log(jnp.abs(paid)) - jnp.log(earned))
     return jax.tree.map(jax.lax.stop_gradient, Residuals(**values, budget=budget, worst_city=cities))
 

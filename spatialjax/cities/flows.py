@@ -70,6 +70,8 @@ def _log_strength(economy: Economy, equilibrium: Equilibrium) -> SectorCityOrigi
     elasticity = jnp.broadcast_to(economy.trade_elasticity, equilibrium.unit_cost.shape[1:])[:, None, None]
     unit_cost = equilibrium.unit_cost.T[:, None, :]
     log_iceberg_cost = log_cost_array(economy, "expenditure shares")
+    if economy.tariff is not None:
+        log_iceberg_cost = log_iceberg_cost + jnp.log1p(economy.tariff)
     sells = (unit_cost < jnp.inf) & (log_iceberg_cost < jnp.inf)
     log_iceberg_cost = jnp.where(sells, log_iceberg_cost, 0.0)
     log_cost = log_iceberg_cost + jnp.log(jnp.where(sells, unit_cost, 1.0))

@@ -5,6 +5,7 @@ bill plus land income. Its parameters are array leaves, so that policy is differ
 """
 
 import equinox as eqx
+from jaxtyping import Array, Float
 
 from spatialjax.typing import ByCity, ByOccupation, CityOccupation, CityOccupationSector, PriceIndex
 
@@ -13,7 +14,7 @@ class IncomeState(eqx.Module):
     """What an income rule may depend on: dollars a year, workers, and the consumer price index.
 
     The price index is by city, or by city and occupation where occupations consume different baskets.
-    `amenity` includes the effect of amenity spillovers.
+    `amenity` includes the effect of amenity spillovers. `tariff_revenue` is none where there are no tariffs.
     """
 
     wage: CityOccupation
@@ -22,6 +23,7 @@ class IncomeState(eqx.Module):
     price_index: PriceIndex
     land_income: ByCity
     amenity: CityOccupation
+    tariff_revenue: ByCity | None = None
 
 
 class IncomeRule(eqx.Module):
@@ -41,12 +43,56 @@ def land_dividend(state: IncomeState) -> ByOccupation:
 
 
 def total_income(state: IncomeState):
-    """What all earn together, wages and land income, in dollars a year: what a rule has to pay out."""
-    return (state.wage * state.employment).sum() + state.land_income.sum()
+    """What all earn together, wages, land income and tariffs, in dollars a year: what a rule has to pay out."""
+    earned = (state.wage * state.employment).sum() + state.land_income.sum()
+    return earned if state.tariff_revenue is None else earned + state.tariff_revenue.sum()
+
+
+def tariff_rebate(state: IncomeState) -> Float[Array, "city one"] | float:
+    """What each worker of a city receives of the tariffs that it charges, in dollars a year; alike for all."""
+    if state.tariff_revenue is None:
+        return 0.0
+    return (state.tariff_revenue / state.employment.sum(1))[:, None]
 
 
 class LaissezFaire(IncomeRule):
-    """No policy: the wage and the land dividend, I = w + chi."""
+    """No policy: the wage, the land dividend and the tariff rebate, I = w + chi + R / L."""
 
     def __call__(self, state, economy):
-        return state.wage + land_dividend(state)
+        return state.wage + land_dividend(state) + tariff_rebate(state)
+
+
+class LocalLandRents(IncomeRule):
+    """The income of a city's land belongs to its own workers, in proportion to their wages.
+
+    The closure of Helpman (1998) and of Redding and Rossi-Hansberg (2017); [`LaissezFaire`][] shares it nationally.
+    """
+
+    def __call__(self, state, economy):
+        wage_bill = (state.wage * state.employment).sum(1)
+        return state.wage * (1 + state.land_income / wage_bill)[:, None] + tariff_rebate(state)
+
+
+class TradeDeficits(IncomeRule):
+    """Cities spend more than they earn by `deficit`, dollars a year by city at the numeraire, alike for all workers.
+
+    Deficits must add up to zero. They are held while everything else changes, as in Dekle, Eaton and Kortum (2008)
+    and Caliendo and Parro (2015); a deficit of zero everywhere removes them.
+    """
+
+    deficit: ByCity
+    earned: IncomeRule = LaissezFaire()
+
+    def __call__(self, state, economy):
+        return self.earned(state, economy) + (self.deficit / state.employment.sum(1))[:, None]
+
+
+class ProportionalDeficits(IncomeRule):
+    """Cities spend `ratio` times what they earn, by city; all ratios are scaled by one number so that totals agree."""
+
+    ratio: ByCity
+    earned: IncomeRule = LaissezFaire()
+
+    def __call__(self, state, economy):
+        spent = self.ratio[:, None] * self.earned(state, economy)
+        return spent * total_income(state) / (spent * state.employment).sum()

@@ -16,7 +16,7 @@ from spatialjax.cities.labour import LabourTechnology
 from spatialjax.cities.location import Mobility
 from spatialjax.cities.preferences import log_attraction
 from spatialjax.cities.state import State
-from spatialjax.cities.trade import Geography, local_geography, trade
+from spatialjax.cities.trade import Geography, local_geography, tariff_revenue, trade
 from spatialjax.numerics.packing import pack
 from spatialjax.numerics.root import Root, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
@@ -33,17 +33,17 @@ class System(eqx.Module):
     geography: Geography
 
     @classmethod
-    def of(cls, economy: Economy, income: IncomeRule, mobility: Mobility) -> "System":
-        """The system of an economy under an income rule and a closure of location."""
+    def of(cls, economy: Economy, income: IncomeRule, mobility: Mobility | None = None) -> "System":
+        """The system of an economy under an income rule, and under its own closure of location unless told another."""
         return cls(
             economy,
             income,
-            mobility,
+            economy.mobility if mobility is None else mobility,
             LabourTechnology.of(
                 jnp.where(economy.amenity[:, :, None] > 0, economy.fundamental_productivity, 0.0),
                 economy.occupation_substitution,
             ),
-            Geography.of(economy.log_iceberg_cost, economy.trade_elasticity, economy.traded),
+            Geography.of(economy.log_iceberg_cost, economy.trade_elasticity, economy.traded, economy.tariff),
         )
 
 
@@ -60,6 +60,7 @@ class Markets(eqx.Module):
     gross_output: CitySector
     labour_demand: CityOccupation
     land_income: ByCity
+    tariff_revenue: ByCity | None
     price_index: PriceIndex
     income: CityOccupation
     attraction: CityOccupation
@@ -106,6 +107,7 @@ def clear_markets(state: State, system: System) -> Markets:
         price_index=jnp.exp(log_index),
         land_income=land_income,
         amenity=effective_amenity(economy, employment),
+        tariff_revenue=tariff_revenue(system.geography, log_unit_cost, expenditure, system.technology.operating),
     )
     income = system.income(income_state, economy)
     consumption = positive_income(income, wage) / by_occupation(income_state.price_index)
@@ -121,10 +123,11 @@ def clear_markets(state: State, system: System) -> Markets:
         gross_output=gross_output,
         labour_demand=labour_demand,
         land_income=land_income,
+        tariff_revenue=income_state.tariff_revenue,
         price_index=income_state.price_index,
         income=income,
         attraction=attraction,
-        desired_log_employment=system.mobility.log_employment(attraction, economy),
+        desired_log_employment=system.mobility.log_employment(attraction, state.log_employment, economy),
     )
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spatialjax.cities.certificate import CERTIFIED, Certificate
+from spatialjax.cities.checks import refuse_unless_planned_for
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, describe_failure, income_state
 from spatialjax.cities.homotopy import Path, follow_path
@@ -83,6 +84,7 @@ def optimum(
     utility frontier is convex. `ModelError` for arguments that are none.
     """
     refuse_tracers(economy)
+    refuse_unless_planned_for(economy, "an optimum")
     wanted = named_objective(objective, len(economy.labels.occupation))
     equilibrium = reference_equilibrium(economy, equilibrium, tolerance, max_evaluations)
     policy = OptimalPolicy(WelfareReference.of(economy, equilibrium))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import xarray as xr
 
 from spatialjax.cities.certificate import Certificate, certify
+from spatialjax.cities.checks import refuse_unless_planned_for
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.homotopy import Path, follow_path
@@ -69,6 +70,7 @@ def policy_effect(
     `outcome` says which.
     """
     refuse_tracers(economy)
+    refuse_unless_planned_for(economy, "the effect of a policy")
     equilibrium = reference_equilibrium(economy, equilibrium, tolerance, max_evaluations)
     path = phase_in(economy, policy, equilibrium, tolerance, max_evaluations)
     allocation, outcome = path.equilibrium, "the policy is in force"

@@ -24,6 +24,7 @@ from spatialjax.cities.certificate import (
     welfare_curvature,
     welfare_gradients,
 )
+from spatialjax.cities.checks import refuse_unless_planned_for
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, describe_failure, income_state
 from spatialjax.cities.instruments import (
@@ -126,6 +127,7 @@ def optimise_policy(
     objectives that are none.
     """
     refuse_tracers(economy)
+    refuse_unless_planned_for(economy, "the best policy")
     wanted = named_objective(objective, len(economy.labels.occupation))
     start = reference_equilibrium(economy, equilibrium, EQUILIBRIUM_TOLERANCE, 2000)
     wanted.balance(WelfareReference.of(economy, start).accounts)  # refuses weights of other occupations

@@ -22,6 +22,10 @@ class Preferences(eqx.Module):
         """u(C), in the units of the log of amenities."""
         raise NotImplementedError
 
+    def worth(self, utility: CityOccupation) -> CityOccupation:
+        """What a place offers without tastes, log A + u(C), in units of real consumption."""
+        raise NotImplementedError
+
     def welfare(self, log_attraction: CityOccupation, elasticity: Scalar) -> ByOccupation:
         """Expected utility of each occupation before tastes are drawn, in units of real consumption."""
         raise NotImplementedError
@@ -62,6 +66,9 @@ class MultiplicativeAmenities(Preferences):
     def utility(self, consumption):
         return masked_log(consumption)
 
+    def worth(self, utility):
+        return jnp.exp(utility)
+
     def welfare(self, log_attraction, elasticity):
         """v[k] = Gamma((nu - 1) / nu) (sum_n (A C)^nu)^(1/nu) (CH section 5.1)."""
         log_sum = logsumexp(log_attraction, axis=0)
@@ -93,6 +100,9 @@ class AdditiveAmenities(Preferences):
 
     def utility(self, consumption):
         return consumption / self.unit
+
+    def worth(self, utility):
+        return self.unit * utility
 
     def welfare(self, log_attraction, elasticity):
         """v[k] = log(sum_n exp(nu (A + C) / unit)) unit / nu."""

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Key
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.income import IncomeRule, LaissezFaire
-from spatialjax.cities.location import FixedEmployment, FreeMobility
+from spatialjax.cities.location import FixedEmployment
 from spatialjax.cities.market_clearing import System, clear_markets, find_equilibrium
 from spatialjax.cities.state import State
 from spatialjax.errors import ModelError
@@ -69,7 +69,7 @@ def _reduced_hessenberg(economy: Economy, state: State, income: IncomeRule, step
         held = System.of(economy, income, FixedEmployment(log_employment))
         start = eqx.tree_at(lambda s: s.log_employment, state, log_employment)
         root = find_equilibrium(held, start, tolerance=1e-9, max_evaluations=500)
-        free = eqx.tree_at(lambda s: s.mobility, held, FreeMobility())
+        free = eqx.tree_at(lambda s: s.mobility, held, economy.mobility)
         return clear_markets(root.state, free).desired_log_employment
 
     shape = state.log_employment.shape

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from spatialjax.errors import ModelError
 from spatialjax.numerics.safe_math import masked_divide, masked_log
-from spatialjax.typing import BySector, CitySector, SectorCityOrigin
+from spatialjax.typing import ByCity, BySector, CitySector, SectorCityOrigin
 
 CityTraded = Float[Array, "city traded"]
 
@@ -76,7 +77,8 @@ class Geography(eqx.Module):
 
     Rows of the kernel are divided by their largest element; `log_access` holds what was divided out,
     in logs. `log_own_cost` is the iceberg cost within a city, which is all that a non-traded sector
-    pays. `traded` are the positions of the traded sectors.
+    pays. `traded` are the positions of the traded sectors. `paid`, where there are tariffs, is the kernel less what
+    customs take of each element.
     """
 
     kernel: Kernel
@@ -84,6 +86,7 @@ class Geography(eqx.Module):
     log_own_cost: CitySector
     elasticity: Float[Array, "*traded"]
     traded: tuple[int, ...] = eqx.field(static=True)
+    paid: Kernel | None = None
 
     @classmethod
     def of(
@@ -91,20 +94,27 @@ class Geography(eqx.Module):
         log_iceberg_cost: "SectorCityOrigin | TradeCosts",
         trade_elasticity: Float[Array, "*sector"],
         traded: tuple[int, ...],
+        tariff: SectorCityOrigin | None = None,
     ) -> "Geography":
+        """Trade costs as kernels; tariffs raise prices like trade costs, but what they take is not paid to sellers."""
         if isinstance(log_iceberg_cost, TradeCosts):
+            if tariff is not None:
+                raise ModelError("tariffs need trade costs that are stored: invert with geography='stored'")
             return log_iceberg_cost.geography(trade_elasticity, traded)
         # Without the barrier XLA folds a constant economy's kernel at compile time, for seconds.
         stored = jax.lax.optimization_barrier(log_iceberg_cost)
         elasticity = trade_elasticity if trade_elasticity.ndim == 0 else trade_elasticity[_index(traded)]
         log_cost = stored[_index(traded)]
+        log_tariff = None if tariff is None else jnp.log1p(tariff[_index(traded)])
+        log_cost = log_cost if log_tariff is None else log_cost + log_tariff
         shipped = log_cost != jnp.inf
         log_strength = -elasticity[..., None, None] * jnp.where(shipped, log_cost, 0.0)
         best = jnp.where(shipped, log_strength, -jnp.inf).max(2)
         best = jax.lax.stop_gradient(jnp.where(jnp.isfinite(best), best, 0.0))
         matrix = jnp.where(shipped, jnp.exp(log_strength - best[:, :, None]), 0.0)
         own = jnp.einsum("jnn->nj", stored)
-        return cls(DenseKernel(matrix), best.T, own, elasticity, traded)
+        paid = None if log_tariff is None else DenseKernel(matrix * jnp.exp(-log_tariff))
+        return cls(DenseKernel(matrix), best.T, own, elasticity, traded, paid)
 
     def seller_strength(
         self, log_unit_cost: CitySector, operating: Bool[Array, "city sector"]
@@ -163,15 +173,34 @@ def trade(
     """Log sectoral prices and gross output, given unit costs and expenditure (in dollars).
 
     P[n, j] = (sum_m (kappa[j, n, m] x[m, j])^(-theta))^(-1/theta), and
-    Y[m, j] = sum_n pi[j, n, m] X[n, j]; in a non-traded sector P = kappa[n, n] x and Y = X.
+    Y[m, j] = sum_n pi[j, n, m] X[n, j] / (1 + tau[j, n, m]); in a non-traded sector P = kappa[n, n] x and Y = X.
     """
     strength, cheapest = geography.seller_strength(log_unit_cost, operating)
     access = geography.kernel.apply(strength)
     log_traded_price = cheapest - (masked_log(access, -jnp.inf) + geography.log_access) / geography.elasticity
     demand = masked_divide(geography.select(expenditure), access, access > 0)
-    traded_output = strength * geography.kernel.apply_transpose(demand)
+    paid = geography.kernel if geography.paid is None else geography.paid
+    traded_output = strength * paid.apply_transpose(demand)
     log_price = geography.replace(log_unit_cost + geography.log_own_cost, log_traded_price)
     return log_price, geography.replace(expenditure, traded_output)
+
+
+def tariff_revenue(
+    geography: Geography,
+    log_unit_cost: CitySector,
+    expenditure: CitySector,
+    operating: Bool[Array, "city sector"],
+) -> ByCity | None:
+    """What each city's customs take, in dollars a year; none where there are no tariffs.
+
+    R[n] = sum_j,m tau[j, n, m] / (1 + tau[j, n, m]) pi[j, n, m] X[n, j] (Caliendo and Parro 2015, eq. 9).
+    """
+    if geography.paid is None:
+        return None
+    strength, _ = geography.seller_strength(log_unit_cost, operating)
+    access = geography.kernel.apply(strength)
+    taken = masked_divide(access - geography.paid.apply(strength), access, access > 0)
+    return (geography.select(expenditure) * taken).sum(1)
 
 
 def local_geography(
@@ -188,7 +217,10 @@ def local_geography(
     access = geography.kernel.apply(strength)
     demand = masked_divide(geography.select(expenditure), access, access > 0)
     local = LocalKernel.around(geography.kernel, strength, demand)
-    return eqx.tree_at(lambda g: g.kernel, geography, local)
+    if geography.paid is None:
+        return eqx.tree_at(lambda g: g.kernel, geography, local)
+    paid = LocalKernel.around(geography.paid, strength, demand)
+    return eqx.tree_at(lambda g: (g.kernel, g.paid), geography, (local, paid))
 
 
 def _index(positions: tuple[int, ...]) -> slice | Array:

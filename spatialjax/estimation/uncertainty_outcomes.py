@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 from spatialjax.cities.economy import Economy, Labels
 from spatialjax.cities.equilibrium import Equilibrium, income_state
 from spatialjax.cities.externalities import checked_shift
-from spatialjax.cities.location import FreeMobility
 from spatialjax.cities.market_clearing import Markets, System, clear_markets, excess, localise
 from spatialjax.cities.optimal_policy import OptimalPolicy
 from spatialjax.cities.policies import net_transfer
@@ -126,14 +125,14 @@ def outcomes_and_derivatives(
     def outcomes(packed, parameters):
         """Outcomes, and excess demand, which is zero at an optimum."""
         here = with_spillover(economy, family(parameters), equilibrium.employment)
-        system, at = System.of(here, policy, FreeMobility()), unpack(packed, state)
+        system, at = System.of(here, policy), unpack(packed, state)
         markets = clear_markets(at, system)
         welfare = here.preferences.welfare(markets.attraction, here.location_elasticity)
         return _outcomes(here, policy, markets, welfare, equilibrium), pack(excess(at, system))
 
     packed = pack(state)
     here = with_spillover(economy, family(parameters), equilibrium.employment)
-    linearised = LinearisedRoot(excess, localise, state, System.of(here, policy, FreeMobility()))
+    linearised = LinearisedRoot(excess, localise, state, System.of(here, policy))
 
     def derivative(unit: Parameters) -> Outcomes:
         forcing = jax.jvp(lambda p: outcomes(packed, p)[1], (parameters,), (unit,))[1]
