@@ -58,6 +58,8 @@ from spatialjax.cities.stability import Equilibria, Stability, find_equilibria, 
 from spatialjax.cities.state import State
 from spatialjax.cities.wedge import social_value_ratio, wedge
 from spatialjax.data.datasets import load_data
+from spatialjax.nested.fundamentals import economy_from_fundamentals
+from spatialjax.nested.trade_flows import economy_from_flows
 
 __version__ = "0.1.0"
 
@@ -123,6 +125,8 @@ __all__ = [
     "decompose",
     "density",
     "describe_failures",
+    "economy_from_flows",
+    "economy_from_fundamentals",
     "errors",
     "estimation",
     "evaluate_at",

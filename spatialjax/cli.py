@@ -94,7 +94,13 @@ def run(
     with _readable_errors():
         _double_precision()
         from spatialjax.workflow.any_run import run_any
-        from spatialjax.workflow.config import GranularRunConfig, RunConfig, SweepRunConfig, load_config
+        from spatialjax.workflow.config import (
+            GranularRunConfig,
+            NestedRunConfig,
+            RunConfig,
+            SweepRunConfig,
+            load_config,
+        )
 
         loaded = load_config(config, set_ or ())
         if isinstance(loaded, SweepRunConfig):
@@ -104,7 +110,8 @@ def run(
         figures = (
             figures.rename(columns={"name": "figure", "published": "CH"}) if type(loaded) is RunConfig else figures
         )
-        _show(figures, found.folder, found.files, digits=4 if type(loaded) is RunConfig else 3)
+        digits = {RunConfig: 4, NestedRunConfig: 7}.get(type(loaded), 3)
+        _show(figures, found.folder, found.files, digits=digits)
 
 
 @app.command()
@@ -198,6 +205,38 @@ def paper(
 
         found = run_paper(out, configs, ConsoleReporter(), only=only or (), overrides=set_ or (), anew=anew)
         _show(found.figures.drop(columns=["paper", "why they differ"]), found.folder, found.files)
+
+
+@app.command("validate-models")
+def validate_models(
+    peers: Annotated[
+        Path | None, typer.Option(help="folder with the files of published models (docs/nested.md)")
+    ] = None,
+    papers: Annotated[
+        Path | None, typer.Option(help="folder of a finished `spatialjax paper`, or of one of its parts")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="the page, Markdown")] = Path("validation.md"),
+) -> None:
+    """Compare the library with closed forms and published models, and write one page; status 1 if a row fails."""
+    with _readable_errors():
+        _double_precision()
+        from spatialjax.workflow.validate_models import validate_models as compute
+        from spatialjax.workflow.validate_models import write_page
+
+        found = compute(peers, papers, ConsoleReporter())
+        path = write_page(out, found)
+        for row in found.broken:
+            errors.print(
+                f"does not hold: {row.model}, {row.quantity}: known {row.known:.8g}, computed {row.computed:.8g}, "
+                f"tolerance {row.tolerance:.1g}",
+                style="red",
+                markup=False,
+                soft_wrap=True,
+            )
+        total = len(found.table())
+        console.print(f"{total - len(found.broken)} of {total} rows hold; page: {path}", soft_wrap=True)
+        if found.broken:
+            raise typer.Exit(1)
 
 
 @app.command()

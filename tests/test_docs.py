@@ -33,6 +33,7 @@ def python_blocks(page):
         "docs/granular.md",
         "docs/density.md",
         "docs/estimation.md",
+        "docs/nested.md",
     ],
 )
 def test_code_runs_from_top_to_bottom(page, tmp_path):

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from spatialjax.cities.cost_forms import trade_costs_problems
-from spatialjax.cities.economy import Economy
-from spatialjax.cities.location import FreeMobility
+from spatialjax.cities.economy import Economy, Labels
+from spatialjax.cities.location import FixedEmployment, FreeMobility
 from spatialjax.cities.state import State
 from spatialjax.cities.trade import TradeCosts
 from spatialjax.errors import ModelError
@@ -211,7 +211,8 @@ def _mix_problems(economy: Economy):
         yield f"input_links.mix must have axes (input, sector), or those and city first, found shape {np.shape(mix)}"
         return
     total = np.asarray(mix).sum(-2)
-    buys = np.asarray(economy.value_added_share).min(0) < 1
+    share = np.asarray(economy.value_added_share)
+    buys: np.ndarray = np.asarray(share < 1 if np.ndim(mix) == 3 else share.min(0) < 1)
     bad = ~(np.abs(total - 1) <= SHARE_TOLERANCE) & buys
     for j in np.flatnonzero(np.atleast_2d(bad).any(0)):
         yield f"input_links.mix must sum to 1 over inputs, but does not in sector {economy.labels.sector[j]}"
@@ -284,6 +285,9 @@ def _tariff_problems(economy: Economy):
 def _mobility_problems(economy: Economy):
     """Groups and populations that do not fit the cities and occupations."""
     mobility, labels = economy.mobility, economy.labels
+    if isinstance(mobility, FixedEmployment):
+        yield from _fixed_problems(mobility, labels)
+        return
     group, population = getattr(mobility, "group", None), getattr(mobility, "population", None)
     if group is None or population is None:
         return
@@ -309,6 +313,19 @@ def _mobility_problems(economy: Economy):
                 f"{'positive' if somewhere else 'zero, because they can live in none of its cities'}, "
                 f"found {values[g, k]:g}"
             )
+
+
+def _fixed_problems(mobility: FixedEmployment, labels: Labels):
+    """Fixed employment of another size, or that is no number."""
+    people, wanted = mobility.fixed_log_employment, (len(labels.city), len(labels.occupation))
+    if np.shape(people) != wanted:
+        yield f"mobility.fixed_log_employment has shape {np.shape(people)}, but must have {wanted} (city, occupation)"
+    elif _concrete(people) and not np.isfinite(people).all():
+        n, k = np.argwhere(~np.isfinite(people))[0]
+        yield (
+            f"mobility.fixed_log_employment must be finite, found {np.asarray(people)[n, k]:g} ({labels.occupation[k]} "
+            f"in {labels.city[n]}); where none can live, set amenity to zero and it to any number"
+        )
 
 
 def refuse_unless_planned_for(economy: Economy, question: str) -> None:

@@ -36,6 +36,7 @@ def final_demand(consumption_share: Shares, spending: CityOccupation) -> CitySec
     return jnp.einsum("nk,nkj->nj", spending, shares)
 
 
-def is_consumed(consumption_share: Shares) -> Bool[Array, " sector"]:
-    """Whether anyone consumes a sector's good."""
-    return jnp.atleast_2d(consumption_share).reshape(-1, consumption_share.shape[-1]).max(0) > 0
+def is_consumed(consumption_share: Shares) -> Bool[Array, "#city sector"]:
+    """Whether anyone consumes a sector's good; by city where baskets are."""
+    consumed = consumption_share > 0
+    return consumed.any(1) if consumed.ndim == 3 else jnp.atleast_2d(consumed).any(0)[None]

@@ -1,5 +1,6 @@
 """Equilibrium: the contract's `solve` and what it returns."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -169,13 +170,15 @@ def solve(
     unless `tolerance` is 1e-5 or more; `ModelError` for an economy that is none. Inside a
     transformation the error is raised at run time, without the names.
     """
+    if mobility is not None and isinstance(economy, Economy):
+        economy = replace(economy, mobility=mobility)
     check_economy(economy)
     check_precision(economy, income, tolerance)
     start = economy.reference if initial is None else initial
     start = start.state() if isinstance(start, Equilibrium) else start
     check_start(start, economy)
     limits = jnp.asarray(tolerance), jnp.asarray(max_evaluations)
-    equilibrium = solve_unchecked(economy, income, mobility, start, *limits)
+    equilibrium = solve_unchecked(economy, income, None, start, *limits)
     return _raise_unless_converged(equilibrium, economy) if throw else equilibrium
 
 

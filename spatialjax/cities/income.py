@@ -5,6 +5,7 @@ bill plus land income. Its parameters are array leaves, so that policy is differ
 """
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from spatialjax.typing import ByCity, ByOccupation, CityOccupation, CityOccupationSector, PriceIndex
@@ -55,11 +56,16 @@ def tariff_rebate(state: IncomeState) -> Float[Array, "city one"] | float:
     return (state.tariff_revenue / state.employment.sum(1))[:, None]
 
 
+def market_income(state: IncomeState) -> CityOccupation:
+    """What workers receive without policy, I = w + chi + R / L: wages, the land dividend and the tariff rebate."""
+    return state.wage + land_dividend(state) + tariff_rebate(state)
+
+
 class LaissezFaire(IncomeRule):
     """No policy: the wage, the land dividend and the tariff rebate, I = w + chi + R / L."""
 
     def __call__(self, state, economy):
-        return state.wage + land_dividend(state) + tariff_rebate(state)
+        return market_income(state)
 
 
 class LocalLandRents(IncomeRule):
@@ -80,7 +86,7 @@ class TradeDeficits(IncomeRule):
     and Caliendo and Parro (2015); a deficit of zero everywhere removes them.
     """
 
-    deficit: ByCity
+    deficit: ByCity = eqx.field(converter=jnp.asarray)
     earned: IncomeRule = LaissezFaire()
 
     def __call__(self, state, economy):
@@ -90,7 +96,7 @@ class TradeDeficits(IncomeRule):
 class ProportionalDeficits(IncomeRule):
     """Cities spend `ratio` times what they earn, by city; all ratios are scaled by one number so that totals agree."""
 
-    ratio: ByCity
+    ratio: ByCity = eqx.field(converter=jnp.asarray)
     earned: IncomeRule = LaissezFaire()
 
     def __call__(self, state, economy):

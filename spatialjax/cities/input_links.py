@@ -6,7 +6,7 @@ the share of an input in a sector's cost is G[n, i, j] = mu[i, j] (1 - gamma[n, 
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from spatialjax.typing import CitySector
 
@@ -22,8 +22,8 @@ class InputLinks(eqx.Module):
         """Spending on each sector's good as an input, sum_j G[n, i, j] Y[n, j], in dollars."""
         raise NotImplementedError
 
-    def used(self) -> Float[Array, " sector"]:
-        """A number that is positive for each sector whose good is an input of some sector."""
+    def uses(self, spends: CitySector) -> Bool[Array, "city sector"]:
+        """Whether a sector's good is an input of some sector of the city that spends (a positive number) on inputs."""
         raise NotImplementedError
 
 
@@ -38,8 +38,8 @@ class NationalInputMix(InputLinks):
     def demand(self, gross_output, value_added_share):
         return ((1 - value_added_share) * gross_output) @ self.mix.T
 
-    def used(self):
-        return self.mix.sum(1)
+    def uses(self, spends):
+        return ((spends > 0).astype(self.mix.dtype) @ (self.mix != 0).T.astype(self.mix.dtype)) > 0
 
 
 class CityInputMix(InputLinks):
@@ -53,5 +53,5 @@ class CityInputMix(InputLinks):
     def demand(self, gross_output, value_added_share):
         return jnp.einsum("nij,nj->ni", self.mix, (1 - value_added_share) * gross_output)
 
-    def used(self):
-        return self.mix.sum((0, 2))
+    def uses(self, spends):
+        return ((self.mix != 0) & (spends > 0)[:, None, :]).any(2)

@@ -39,6 +39,10 @@ def equilibrium_to_xarray(equilibrium: Equilibrium, data: xr.Dataset) -> xr.Data
         name: _labelled(np.asarray(getattr(equilibrium, name)), *description)
         for name, description in DIMENSIONS.items()
     }
+    variables["welfare"] = _welfare(equilibrium)
+    if equilibrium.tariff_revenue is not None:
+        units = "US dollars a year", "what customs take"
+        variables["tariff_revenue"] = _labelled(np.asarray(equilibrium.tariff_revenue), ("city",), *units)
     result = xr.Dataset(variables, coordinates)
     for name in PLACE_NAMES:
         if name in data:
@@ -50,6 +54,16 @@ def equilibrium_to_xarray(equilibrium: Equilibrium, data: xr.Dataset) -> xr.Data
         **{f"residual_{name}": float(residuals[name]) for name in RESIDUAL_BLOCKS},
     }
     return result
+
+
+def _welfare(equilibrium: Equilibrium):
+    """By occupation; by group of cities and occupation, or by city and occupation, where workers cannot go anywhere."""
+    values = np.asarray(equilibrium.welfare)
+    dimensions, *description = DIMENSIONS["welfare"]
+    if values.ndim == 2:
+        by_city = len(values) == len(equilibrium.wage)
+        dimensions = ("city" if by_city else "group", *dimensions)
+    return _labelled(values, dimensions, *description)
 
 
 def _labelled(values: np.ndarray, dimensions: tuple[str, ...], units: str, long_name: str):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from spatialjax.cities.preferences import log_location_share
-from spatialjax.numerics.safe_math import masked_log
+from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation
 
 GroupOccupation = Float[Array, "group occupation"]
@@ -49,7 +49,7 @@ class FreeMobility(Mobility):
 class FixedEmployment(Mobility):
     """Workers stay where they are: `fixed_log_employment` (city, occupation).
 
-    Welfare is what each place offers, A C, by city and occupation.
+    Welfare is what each place offers, A C, by city and occupation; 0 where none can live.
     """
 
     fixed_log_employment: CityOccupation
@@ -58,7 +58,9 @@ class FixedEmployment(Mobility):
         return self.fixed_log_employment
 
     def welfare(self, attraction, employment, economy):
-        return economy.preferences.worth(attraction / economy.location_elasticity)
+        lives = attraction > -jnp.inf
+        utility = jnp.where(lives, attraction, 0.0) / economy.location_elasticity
+        return jnp.where(lives, economy.preferences.worth(utility), 0.0)
 
 
 class MobilityWithinGroups(Mobility):
@@ -78,7 +80,9 @@ class MobilityWithinGroups(Mobility):
 
     def welfare(self, attraction, employment, economy):
         choose = lambda one: economy.preferences.welfare(one, economy.location_elasticity)  # noqa: E731
-        return jax.vmap(choose)(_by_group(attraction, self.group))
+        by_group = _by_group(attraction, self.group)
+        somewhere = (by_group > -jnp.inf).any(1)
+        return jnp.where(somewhere, jax.vmap(choose)(jnp.where(somewhere[:, None, :], by_group, 0.0)), 0.0)
 
     def _among(self, by_group: GroupOccupation) -> CityOccupation:
         return by_group[jnp.asarray(self.group)]
@@ -89,13 +93,15 @@ class PerfectMobility(Mobility):
 
     - `group`: the group of each city, numbered from 0; workers choose among the cities of their group.
     - `population`: workers by group and occupation.
+    - `pace`: log points by which a place fills up for each log point of utility above its group's mean, in the search
+      for an equilibrium and in [`stability`][]; no equilibrium, and no sign of stability, depends on it.
 
-    A place fills up as long as it offers more than its group does on average; without congestion (land, or amenities
-    that fall with size) there need be no equilibrium.
+    Without congestion (land, or amenities that fall with size) there need be no equilibrium.
     """
 
     group: tuple[int, ...] = eqx.field(static=True)
     population: GroupOccupation
+    pace: float = eqx.field(static=True, default=5.0)
 
     @classmethod
     def among_all(cls, population: Float[Array, " occupation"], cities: int) -> "PerfectMobility":
@@ -104,21 +110,27 @@ class PerfectMobility(Mobility):
 
     def log_employment(self, attraction, log_employment, economy):
         lives = attraction > -jnp.inf
-        utility = jnp.where(lives, attraction / economy.location_elasticity, 0.0)
-        index = jnp.asarray(self.group)
         present = jnp.where(lives, jnp.exp(log_employment), 0.0)
-        total = jax.ops.segment_sum(present, index, len(self.population))
-        mean = jax.ops.segment_sum(present * utility, index, len(self.population)) / total
+        utility, mean, total = self._utility(attraction, present, economy)
+        index = jnp.asarray(self.group)
         missing = masked_log(self.population) - masked_log(total)
-        return jnp.where(lives, log_employment + utility - mean[index] + missing[index], 0.0)
+        return jnp.where(lives, log_employment + self.pace * (utility - mean[index]) + missing[index], 0.0)
 
     def welfare(self, attraction, employment, economy):
-        """A C of those who live in the group's cities: the same in all."""
+        """A C of those who live in the group's cities, the same in all; 0 where none can live."""
+        _, mean, total = self._utility(attraction, employment, economy)
+        return jnp.where(total > 0, economy.preferences.worth(mean), 0.0)
+
+    def _utility(
+        self, attraction: CityOccupation, people: CityOccupation, economy
+    ) -> tuple[CityOccupation, GroupOccupation, GroupOccupation]:
+        """Utility by city, 0 where none can live; its mean over people of each group; and how many these are."""
+        lives = attraction > -jnp.inf
+        utility = jnp.where(lives, jnp.where(lives, attraction, 0.0) / economy.location_elasticity, 0.0)
         index = jnp.asarray(self.group)
-        utility = jnp.where(employment > 0, attraction / economy.location_elasticity, 0.0)
-        total = jax.ops.segment_sum(employment, index, len(self.population))
-        mean = jax.ops.segment_sum(employment * utility, index, len(self.population)) / total
-        return economy.preferences.worth(mean)
+        total = jax.ops.segment_sum(people, index, self.population.shape[0])
+        sum_of_utility = jax.ops.segment_sum(people * utility, index, self.population.shape[0])
+        return utility, masked_divide(sum_of_utility, total, total > 0), total
 
 
 def _by_group(attraction: CityOccupation, group: tuple[int, ...]) -> Float[Array, "group city occupation"]:

@@ -6,7 +6,7 @@ Income rules, closures of location and the kernel of trade are arguments of this
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from spatialjax.cities.consumption import by_occupation, final_demand, is_consumed, log_price_index
 from spatialjax.cities.economy import Economy
@@ -89,7 +89,7 @@ def clear_markets(state: State, system: System) -> Markets:
     shift = productivity_shift(economy, employment)
     log_labour_cost, wage_bill_share = system.technology.hire(state.log_wage, shift)
     log_unit_cost = unit_cost(system, log_labour_cost, state)
-    expenditure = jnp.where(_is_bought(economy), jnp.exp(state.log_expenditure), 0.0)
+    expenditure = jnp.where(_is_bought(system), jnp.exp(state.log_expenditure), 0.0)
     log_price, gross_output = trade(system.geography, log_unit_cost, expenditure, system.technology.operating)
 
     value_added = economy.value_added_share * gross_output
@@ -178,14 +178,17 @@ def localise(state: State, system: System) -> System:
     employment = jnp.where(economy.amenity > 0, jnp.exp(state.log_employment), 0.0)
     shift = productivity_shift(economy, employment)
     log_labour_cost, _ = system.technology.hire(state.log_wage, shift)
-    expenditure = jnp.where(_is_bought(economy), jnp.exp(state.log_expenditure), 0.0)
+    expenditure = jnp.where(_is_bought(system), jnp.exp(state.log_expenditure), 0.0)
     log_unit_cost = unit_cost(system, log_labour_cost, state)
     local = local_geography(system.geography, log_unit_cost, expenditure, system.technology.operating)
     return eqx.tree_at(lambda s: s.geography, system, local)
 
 
-def _is_bought(economy: Economy):
-    return is_consumed(economy.consumption_share) | (economy.input_links.used() > 0)
+def _is_bought(system: System) -> Bool[Array, "#city sector"]:
+    """Where a good is consumed or an input of a sector that operates: elsewhere nothing is spent on it."""
+    economy = system.economy
+    spends = system.technology.operating * (1 - economy.value_added_share)
+    return is_consumed(economy.consumption_share) | economy.input_links.uses(spends)
 
 
 def positive_income(income, wage):

@@ -6,7 +6,7 @@ Each balances its budget by the instrument that its description names.
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from spatialjax.cities.income import IncomeRule, IncomeState, land_dividend
+from spatialjax.cities.income import IncomeRule, IncomeState, market_income
 from spatialjax.typing import CityOccupation, Scalar
 
 
@@ -19,7 +19,7 @@ class Transfers(IncomeRule):
     transfer: CityOccupation
 
     def __call__(self, state, economy):
-        return state.wage + land_dividend(state) + self.transfer - _mean(self.transfer, state)
+        return market_income(state) + self.transfer - _mean(self.transfer, state)
 
 
 class FlatTax(IncomeRule):
@@ -32,7 +32,7 @@ class FlatTax(IncomeRule):
 
     def __call__(self, state, economy):
         tax = self.rate * state.wage
-        return state.wage + land_dividend(state) - tax + _mean(tax, state)
+        return market_income(state) - tax + _mean(tax, state)
 
 
 class PhasedOutPayment(IncomeRule):
@@ -58,7 +58,7 @@ class PhasedOutPayment(IncomeRule):
     def __call__(self, state, economy):
         received = self.received(state.wage)
         rate = (received * state.employment).sum() / (state.wage * state.employment).sum()
-        return (1 - rate) * state.wage + land_dividend(state) + received
+        return market_income(state) - rate * state.wage + received
 
 
 class ScaledPolicy(IncomeRule):
@@ -68,14 +68,17 @@ class ScaledPolicy(IncomeRule):
     strength: Scalar
 
     def __call__(self, state, economy):
-        laissez_faire = state.wage + land_dividend(state)
+        laissez_faire = market_income(state)
         return laissez_faire + self.strength * (self.rule(state, economy) - laissez_faire)
 
 
 def net_transfer(equilibrium) -> CityOccupation:
-    """What policy adds to the wage and the land dividend, P C - w - chi, in dollars a year; 0 where nobody lives."""
+    """What policy adds to the wage, the land dividend and tariff rebates, P C - w - chi - R / L, in dollars a year.
+
+    0 where nobody lives.
+    """
     lives = equilibrium.employment > 0
-    return jnp.where(lives, equilibrium.income - equilibrium.wage - land_dividend(equilibrium), 0.0)
+    return jnp.where(lives, equilibrium.income - market_income(equilibrium), 0.0)
 
 
 def _mean(transfer: CityOccupation, state: IncomeState) -> Scalar:

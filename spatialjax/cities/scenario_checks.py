@@ -12,6 +12,8 @@ SUMS = ("consumption_share", "value_added_share", "input_links.mix")
 """Leaves of which sums are checked."""
 PATTERNS = ("fundamental_productivity", "amenity", "land", "land_share", "log_iceberg_cost")
 """Leaves of which it matters where they are zero or infinite."""
+WHOLE = ("tariff", "mobility.population")
+"""Leaves that are checked wherever they are changed."""
 
 
 def check_scenarios(scenarios: Scenarios) -> None:
@@ -38,7 +40,7 @@ def _is_suspect(name: str, value: np.ndarray, first: np.ndarray) -> bool:
         return True
     if name in PATTERNS and any((test(value) != test(first)).any() for test in (np.isfinite, _is_positive)):
         return True
-    return name in SUMS and bool((value != first).any())
+    return name in (*SUMS, *WHOLE) and bool((value != first).any())
 
 
 def _is_positive(value: np.ndarray) -> np.ndarray:

@@ -54,7 +54,9 @@ def stability(
 
     The reduced map takes employment to wages, prices and expenditure solved given it, and these to the
     employment that workers would choose. Its derivative is implicit; the eigenvalues come from `steps`
-    Arnoldi steps of Jacobian-vector products.
+    Arnoldi steps of Jacobian-vector products. Workers choose under `economy.mobility`: under [`PerfectMobility`][] the
+    map is log L + pace (u - mean u), whose eigenvalues are above 1 exactly where a place that gains workers gains
+    utility; where they stay ([`FixedEmployment`][]) it does not depend on employment.
     """
     _require_converged(equilibrium)
     lives = equilibrium.employment > 0

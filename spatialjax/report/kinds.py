@@ -127,6 +127,15 @@ PAPER = Kind(
     ),
     {"summary": "Published beside computed"},
 )
+NESTED = Kind(
+    "A published model",
+    (
+        "A model that the city economy nests, on its authors' data: an economy is made of them and solved before and "
+        "after a change.",
+        SOLVER,
+    ),
+    {"summary": "Results"},
+)
 OTHER = Kind("Run", (SOLVER,))
 KINDS = {
     "cities": CITIES,
@@ -137,6 +146,7 @@ KINDS = {
     "history": HISTORY,
     "comparison": COMPARISON,
     "paper": PAPER,
+    "nested": NESTED,
 }
 
 

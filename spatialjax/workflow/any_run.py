@@ -12,6 +12,7 @@ from spatialjax.workflow.config import (
     DensityRunConfig,
     GranularRunConfig,
     HistoryRunConfig,
+    NestedRunConfig,
     SpilloverRunConfig,
     SweepRunConfig,
 )
@@ -52,6 +53,10 @@ def run_any(config: AnyRunConfig, folder: Path | None, reporter: Reporter, *, an
             from spatialjax.workflow.history_run import run_history
 
             found = run_history(config, folder, reporter, anew=anew)
+        case NestedRunConfig():
+            from spatialjax.workflow.nested_run import run_nested
+
+            found = run_nested(config, folder, reporter, anew=anew)
         case _:
             from spatialjax.workflow.run import run
 

@@ -13,6 +13,7 @@ from spatialjax.errors import ConfigError
 from spatialjax.workflow.density_schema import DensityRunConfig
 from spatialjax.workflow.granular_schema import GranularRunConfig
 from spatialjax.workflow.history_schema import HistoryRunConfig
+from spatialjax.workflow.nested_schema import NestedRunConfig
 from spatialjax.workflow.schema import RunConfig
 from spatialjax.workflow.spillover_schema import SpilloverRunConfig
 from spatialjax.workflow.sweep_schema import SweepRunConfig
@@ -22,13 +23,16 @@ __all__ = [
     "DensityRunConfig",
     "GranularRunConfig",
     "HistoryRunConfig",
+    "NestedRunConfig",
     "RunConfig",
     "SpilloverRunConfig",
     "SweepRunConfig",
     "load_config",
 ]
 
-AnyRunConfig = RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig | HistoryRunConfig
+AnyRunConfig = (
+    RunConfig | GranularRunConfig | SpilloverRunConfig | DensityRunConfig | HistoryRunConfig | NestedRunConfig
+)
 
 SCHEMAS: dict[Any, type[AnyRunConfig]] = {
     "cities": RunConfig,
@@ -36,6 +40,7 @@ SCHEMAS: dict[Any, type[AnyRunConfig]] = {
     "spillovers": SpilloverRunConfig,
     "density": DensityRunConfig,
     "history": HistoryRunConfig,
+    "nested": NestedRunConfig,
 }
 """By `economy`, the system that a configuration runs."""
 
@@ -60,7 +65,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyRunConfig
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, schema))) from error
     model = getattr(config, "model", None)
-    if model is not None and model.occupation_substitution == 1:
+    if getattr(model, "occupation_substitution", None) == 1:
         raise ConfigError(f"{path}: model.occupation_substitution: must not be 1; use 1.0001, say")
     return config
 
