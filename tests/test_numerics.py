@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spatialjax.numerics.anderson import Iterate
 from spatialjax.numerics.linear import solve_linear
 from spatialjax.numerics.local_inverse import apply_local, local_inverse
+from spatialjax.numerics.newton_krylov import krylov_step
 from spatialjax.numerics.packing import pack, unpack
-from spatialjax.numerics.root import FASTER, PACE, SLOWER, Status, _adapted, find_root
+from spatialjax.numerics.root import CALMER, FASTER, LONGEST_PACE, PACE, SLOWER, Status, _adapted, find_root
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 
 
@@ -98,6 +100,57 @@ def solve_folded(name, **options):
     return args, find_root(folded, identity, {"x": jnp.full(4, -2.0)}, args, {"x": 0.3}, **options)
 
 
+def coupled_signs(state, args):
+    """Neither contracting nor local: places are tied in a ring, and directions of both signs grow."""
+    x = state["x"]
+    return {"x": args["tie"] @ x + 0.3 * x**3 - args["level"]}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(2)
+    tie = rng.normal(size=(60, 60)) - np.diag(rng.normal(size=60))
+    root = rng.normal(0, 0.3, 60)
+    level = tie @ root + 0.3 * root**3
+    return {"tie": jnp.asarray(tie), "level": jnp.asarray(level)}, root + 0.01 * rng.normal(size=60)
+
+
+class TestWholeNewton:
+    """Where local steps and accelerated ones fail, the whole Jacobian finds the root."""
+
+    def test_finds_a_root_around_which_directions_of_both_signs_grow(self, problem):
+        args, start = problem
+        found = find_root(
+            coupled_signs, identity, {"x": jnp.asarray(start)}, args, {"x": 0.3}, tolerance=1e-11, max_evaluations=600
+        )
+        assert found.status == Status.converged
+        assert float(jnp.abs(coupled_signs(found.state, args)["x"]).max()) < 1e-11
+
+    def test_a_step_falls_or_is_not_taken(self, problem):
+        args, start = problem
+        evaluate = lambda x: coupled_signs({"x": x[:, 0]}, args)["x"][:, None]  # noqa: E731
+        at = Iterate(jnp.asarray(start)[:, None], evaluate(jnp.asarray(start)[:, None]))
+        local = jnp.ones((60, 1, 1))
+        step = krylov_step(evaluate, at, local, wanted=jnp.asarray(True), max_evaluations=jnp.asarray(500))
+        assert bool(step.accepted)
+        assert float(jnp.linalg.norm(step.at.residual)) == pytest.approx(float(step.norm))
+        assert float(step.norm) < 0.5 * float(step.norm_before)
+        none = krylov_step(evaluate, at, local, wanted=jnp.asarray(False), max_evaluations=jnp.asarray(500))
+        assert not bool(none.accepted)
+        assert int(none.evaluations) == 0
+        np.testing.assert_array_equal(none.at.state, at.state)
+
+    def test_a_step_keeps_to_the_limit_of_evaluations(self, problem):
+        args, start = problem
+        evaluate = lambda x: coupled_signs({"x": x[:, 0]}, args)["x"][:, None]  # noqa: E731
+        at = Iterate(jnp.asarray(start)[:, None], evaluate(jnp.asarray(start)[:, None]))
+        for limit in (3, 12, 30):
+            step = krylov_step(
+                evaluate, at, jnp.ones((60, 1, 1)), wanted=jnp.asarray(True), max_evaluations=jnp.asarray(limit)
+            )
+            assert int(step.evaluations) <= limit
+
+
 class TestMarch:
     @pytest.mark.parametrize("name", FOLDS)
     def test_passes_where_a_local_solution_has_vanished(self, name):
@@ -122,12 +175,13 @@ class TestMarch:
         np.testing.assert_allclose(x, -1, atol=0.01)
         assert float(jnp.abs(folded({"x": x}, args)["x"]).min()) > 0.05
 
-    def test_slows_down_the_places_that_turn_back_alone(self):
-        pace = jnp.asarray([[2.0], [2.0], [2.0], [PACE]])
-        move = jnp.asarray([[0.1, 0.2], [-0.1, -0.2], [0.3, 0.0], [0.1, 0.1]])
-        last = jnp.asarray([[0.1, 0.1], [0.1, 0.1], [0.0, 0.0], [0.2, 0.2]])
-        expected = [[2 * FASTER], [2 * SLOWER], [2 * FASTER], [PACE]]
-        np.testing.assert_allclose(_adapted(pace, move, last), expected)
+    def test_slows_down_places_that_turn_back_and_speeds_up_those_that_crawl(self):
+        pace = jnp.asarray([[2.0], [2.0], [2.0], [2 * PACE], [LONGEST_PACE], [2.0]])
+        move = jnp.asarray([[0.01, 0.02], [-0.01, -0.02], [0.3, 0.0], [0.1, 0.1], [0.01, 0.0], [0.0, 0.0]])
+        last = jnp.asarray([[0.1, 0.1], [0.1, 0.1], [0.0, 0.0], [0.2, 0.2], [0.01, 0.0], [0.1, 0.1]])
+        waits = jnp.asarray([[False], [False], [False], [False], [False], [True]])
+        expected = [[2 * FASTER], [2 * SLOWER], [2.0], [2 * PACE * CALMER], [LONGEST_PACE], [2 * SLOWER]]
+        np.testing.assert_allclose(_adapted(pace, move, last, waits), expected)
 
     def test_stops_at_the_limit_of_evaluations(self):
         _, found = solve_folded("alike", max_evaluations=40)

@@ -37,9 +37,10 @@ def solve_linear(
     right_hand_side: Float[Array, " n"],
     preconditioner: Operator,
     *,
-    tolerance: float = 1e-11,
+    tolerance: Float[Array, ""] | float = 1e-11,
     memory: int = 40,
     max_cycles: int = 25,
+    max_products: Int[Array, ""] | int | None = None,
 ) -> LinearSolution:
     """Solve operator(x) = right_hand_side.
 
@@ -48,7 +49,8 @@ def solve_linear(
     - `operator`: the matrix-vector product.
     - `preconditioner`: an approximate inverse of `operator`.
     - `tolerance`: on the two-norm of the residual, relative to that of the right-hand side.
-    - `memory`: directions kept before a restart. `max_cycles`: restarts at most.
+    - `memory`: directions kept before a restart. `max_cycles`: restarts at most. `max_products`: products with the
+      operator at most, but for one at the end of each cycle.
 
     **Returns:** a [`LinearSolution`][]; its residual is computed afresh at the end of each cycle.
     """
@@ -73,11 +75,14 @@ def solve_linear(
             cycle.taken + 1,
         )
 
+    def allowed(products):
+        return True if max_products is None else products < max_products
+
     def run_cycle(carry):
         solution, residual, cycles, products = carry
         empty = jnp.zeros((memory, residual.size), residual.dtype)
         cycle = jax.lax.while_loop(
-            lambda c: (c.taken < memory) & (jnp.linalg.norm(c.residual) > target),
+            lambda c: (c.taken < memory) & allowed(products + c.taken) & (jnp.linalg.norm(c.residual) > target),
             step,
             _Cycle(solution, residual, empty, empty, jnp.zeros_like(products)),
         )
@@ -86,7 +91,7 @@ def solve_linear(
 
     zero = jnp.zeros((), int)
     solution, residual, _, products = jax.lax.while_loop(
-        lambda carry: (carry[2] < max_cycles) & (jnp.linalg.norm(carry[1]) > 2 * target),
+        lambda carry: (carry[2] < max_cycles) & allowed(carry[3]) & (jnp.linalg.norm(carry[1]) > 2 * target),
         run_cycle,
         (jnp.zeros_like(right_hand_side), right_hand_side, zero, zero),
     )

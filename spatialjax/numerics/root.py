@@ -1,7 +1,8 @@
 """The one solver: a root of a system over places, with implicit derivatives.
 
 Far from the solution, plain damped sweeps; near it, rounds of Anderson acceleration around an exact
-local Newton step (see `local_inverse`). Where a round fails, a march follows from where it began: steps in
+local Newton step (see `local_inverse`). Where a round fails, steps of Newton's method with the whole Jacobian
+(see `newton_krylov`), in which ties between places count as well. Where these fail, a march: steps in
 pseudo-time, as places would adjust gradually, each a compromise between the damped sweep and the local Newton step
 that lets residuals rise on the way. It takes a place past the point where one local solution ends and the next is
 far, which no method that wants its residuals to fall can pass. All of it is jitted in one piece. Derivatives of
@@ -18,22 +19,34 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from spatialjax.numerics.anderson import Iterate, accelerated_round
 from spatialjax.numerics.implicit import implicit_tangent, local_newton
+from spatialjax.numerics.newton_krylov import krylov_step, no_step
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.safe_math import largest
 
 MAX_STEPS = 25
 """Steps of a round, after which the local inverse is computed afresh."""
-FIRST_MARCH = 10
-"""Steps of the first march; twice as many each time the rounds after it fail."""
-NEWTON, DAMPED, MARCH = 0, 1, 2
-"""Kinds of round: around the local Newton step, around a march's step, and one step of a march."""
+LOCAL, WHOLE, MARCH = 0, 1, 2
+"""Kinds of round: around the local Newton step, a step of the whole Newton method, and one step of a march."""
+FIRST_MARCH, LONGEST_MARCH = 10, 40
+"""Steps of the first march, and of the longest; twice as many each time what follows fails."""
 PACE = 6.0
-"""Longest time that a step of a march lasts in a place: one is a damped sweep, infinity a local Newton step."""
-SLOWER, FASTER = 0.5, 1.2
-"""The pace of a place that turns back, and of one that goes on, becomes this multiple of what it was."""
-MAX_ROUNDS = 120
+"""How long a step of a march lasts in a place at first: one is a damped sweep, infinity a local Newton step."""
+WHOLE_PACE = 6.0
+"""Pace of the local inverse that preconditions the whole Newton method: some cities are nearly singular alone."""
+SLOWER, FASTER = 0.3, 1.6
+"""The pace of a place that turns back, and of one that goes on in small steps, becomes this multiple of what it was."""
+CALMER = 0.7
+"""And of one that goes on in larger steps while its pace is above `PACE`."""
+LONGEST_PACE = 1e6
+SMALL_MOVE = 0.05
+"""Log points. Where a local solution has just vanished gradual motion is slower than any bound, and is sped up."""
+MARCHING = 0.01
+"""Places march whose residual is this part of the largest or more: the others stay where they are solved."""
+MAX_ROUNDS = 1500
 PROGRESS = 0.5
-"""A round must bring its step down to this part of what it was, or a march follows from where it began."""
+"""A round must bring its step down to this part of what it was, or the whole Newton method takes over."""
+SLOW, PATIENCE = 0.7, 3
+"""After so many steps of the whole Newton method that leave more than this part of the residual, a march follows."""
 APPROACHED = 0.5
 """Largest residual at which damped sweeps give way to accelerated rounds."""
 MAX_SWEEPS = 25
@@ -66,6 +79,7 @@ class _Search(NamedTuple):
     last_move: Float[Array, "place variable"]
     pace: Float[Array, "place one"]
     kind: Int[Array, ""]
+    slow_steps: Int[Array, ""]
     steps_left: Int[Array, ""]
     next_march: Int[Array, ""]
     evaluations: Int[Array, ""]
@@ -120,16 +134,23 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         return unfinished & (search.rounds < MAX_ROUNDS)
 
     def run_round(search: _Search) -> _Search:
-        marching = search.kind == MARCH
-        damping = jnp.where(search.kind == NEWTON, 0.0, 1 / (search.pace * relaxation))
+        marching, whole = search.kind == MARCH, search.kind == WHOLE
+        pace = jnp.where(whole, WHOLE_PACE, search.pace)
+        damping = jnp.where(search.kind == LOCAL, 0.0, 1 / (pace * relaxation))
         local = local_newton(search.at.state, args, initial, residual, localise, damping)
+        backwards = jax.lax.cond(marching, lambda: _leads_backwards(local), lambda: jnp.zeros_like(search.pace, bool))
         left = max_evaluations - search.evaluations
+        newton = jax.lax.cond(
+            whole,
+            lambda: krylov_step(evaluate, search.at, local, wanted=whole, max_evaluations=left),
+            lambda: no_step(search.at),
+        )
         round_ = accelerated_round(
             evaluate,
             search.at,
-            local,
+            jnp.where(marching & ~(_marches(search.at.residual) & ~backwards)[:, :, None], 0.0, local),
             tolerance=tolerance,
-            max_steps=jnp.minimum(jnp.where(marching, 1, MAX_STEPS), left),
+            max_steps=jnp.where(whole, 0, jnp.where(marching, jnp.minimum(1, left), jnp.minimum(MAX_STEPS, left))),
         )
         finished = round_.error < tolerance
         better = largest(round_.best.residual) < search.error
@@ -139,15 +160,18 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
             lambda last, best, start: jnp.where(to_last, last, jnp.where(progressed, best, start)),
             round_.current,
             round_.best,
-            search.at,
+            newton.at,
         )
         move = at.state - search.at.state
+        slow = jnp.where(whole & (newton.norm > SLOW * newton.norm_before), search.slow_steps + 1, 0)
+        progressed = jnp.where(whole, newton.accepted & (slow < PATIENCE), progressed)
         return _next_round(search, marching, progressed)._replace(
             at=at,
             error=largest(at.residual),
             last_move=jnp.where(marching, move, 0.0),
-            pace=jnp.where(marching, _adapted(search.pace, move, search.last_move), search.pace),
-            evaluations=search.evaluations + round_.steps,
+            pace=jnp.where(marching, _adapted(search.pace, move, search.last_move, backwards), PACE),
+            slow_steps=slow,
+            evaluations=search.evaluations + round_.steps + newton.evaluations,
             rounds=search.rounds + 1,
         )
 
@@ -162,7 +186,8 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
             approach.best_error,
             jnp.zeros_like(state),
             jnp.full((state.shape[0], 1), PACE, state.dtype),
-            jnp.asarray(NEWTON),
+            jnp.asarray(LOCAL),
+            jnp.zeros((), int),
             jnp.zeros((), int),
             jnp.asarray(FIRST_MARCH),
             1 + approach.sweeps,
@@ -182,26 +207,40 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
 
 
 def _next_round(search: _Search, marching, progressed) -> _Search:
-    """The kind of the next round: a Newton round that fails is followed by a damped one, and that by a march."""
+    """The kind of the next round: a local round that fails is followed by whole Newton steps, and these by a march."""
     marches_on = marching & (search.steps_left > 1)
-    damped_next = (search.kind == NEWTON) & ~progressed
-    march_next = (search.kind == DAMPED) & ~progressed
-    kind = jnp.where(marches_on | march_next, MARCH, jnp.where(damped_next, DAMPED, NEWTON))
+    march_next = (search.kind == WHOLE) & ~progressed
+    local_next = (search.kind == LOCAL) & progressed
+    kind = jnp.where(marches_on | march_next, MARCH, jnp.where(local_next, LOCAL, WHOLE))
     return search._replace(
         kind=kind,
         steps_left=jnp.where(march_next, search.next_march, search.steps_left - 1),
-        next_march=jnp.where(march_next, 2 * search.next_march, search.next_march),
+        next_march=jnp.where(march_next, jnp.minimum(2 * search.next_march, LONGEST_MARCH), search.next_march),
     )
 
 
-def _adapted(pace, move, last_move):
-    """The pace of each place: slower where it turned back.
+def _marches(residual):
+    """The places that march, (place, one)."""
+    size = jnp.abs(residual).max(1, keepdims=True)
+    return size >= MARCHING * size.max()
+
+
+def _leads_backwards(local):
+    """Places whose step would lead backwards, (place, one): they wait, and their pace slows down.
 
     A place on its way from one local solution to another moves away from the first at some rate; a step longer than
-    the inverse of that rate would take it backwards.
+    the inverse of that rate would take it back. The determinant of the local inverse is then negative.
     """
-    turned = (move * last_move).sum(1, keepdims=True) < 0
-    return jnp.where(turned, SLOWER * pace, jnp.minimum(FASTER * pace, PACE))
+    sign, _ = jnp.linalg.slogdet(local)
+    return (sign < 0)[:, None]
+
+
+def _adapted(pace, move, last_move, backwards):
+    """The pace of each place: slower where it turned back or would, faster where it goes on in small steps."""
+    turned = backwards | ((move * last_move).sum(1, keepdims=True) < 0)
+    small = jnp.abs(move).max(1, keepdims=True) < SMALL_MOVE
+    onwards = jnp.where(small, jnp.minimum(FASTER * pace, LONGEST_PACE), jnp.where(pace > PACE, CALMER * pace, pace))
+    return jnp.where(turned, SLOWER * pace, onwards)
 
 
 class Approach(NamedTuple):
