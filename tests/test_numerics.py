@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from spatialjax.numerics.anderson import Iterate
+from spatialjax.numerics.batched_inverse import inverse_and_sign
 from spatialjax.numerics.linear import solve_linear
 from spatialjax.numerics.local_inverse import apply_local, local_inverse
 from spatialjax.numerics.newton_krylov import krylov_step
@@ -98,6 +100,34 @@ def solve_folded(name, **options):
     args = {"level": level, "rate": rate, "tie": jnp.asarray(0.02)}
     options = {"tolerance": 1e-11, "max_evaluations": 1000} | options
     return args, find_root(folded, identity, {"x": jnp.full(4, -2.0)}, args, {"x": 0.3}, **options)
+
+
+class TestBatchedInverse:
+    @pytest.fixture
+    def matrices(self):
+        rng = np.random.default_rng(5)
+        made = rng.normal(size=(7, 6, 6))
+        made[0, 0, 0] = made[1, :3, :3] = 0.0  # without swaps of rows there is no elimination
+        made[2] = np.eye(6)[rng.permutation(6)]
+        return made
+
+    def test_is_that_of_lapack(self, matrices):
+        found, sign = inverse_and_sign(jnp.asarray(matrices))
+        np.testing.assert_allclose(found, np.linalg.inv(matrices), rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(sign, np.linalg.slogdet(matrices)[0])
+
+    def test_of_a_singular_matrix_is_no_number(self, matrices):
+        matrices[3, 4] = 2 * matrices[3, 1]
+        matrices[4] = 0.0
+        found = np.asarray(inverse_and_sign(jnp.asarray(matrices))[0])
+        assert not np.isfinite(found[4]).all()
+        assert not abs(found[3]).max() < 1e12
+        others = [0, 1, 2, 5, 6]
+        np.testing.assert_allclose(found[others], np.linalg.inv(matrices[others]), rtol=1e-10, atol=1e-12)
+
+    def test_has_derivatives(self, matrices):
+        first = jnp.asarray(matrices[5:])
+        check_grads(lambda x: inverse_and_sign(x)[0], (first,), order=2, modes=["fwd", "rev"], rtol=1e-5)
 
 
 def coupled_signs(state, args):

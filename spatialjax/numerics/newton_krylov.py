@@ -76,10 +76,6 @@ def krylov_step(
     move = found.value.reshape(shape)
     longest = jnp.minimum(1.0, MAX_MOVE / jnp.maximum(largest(move), MAX_MOVE))
 
-    def tried(part):
-        state = start.state + part * move
-        return Iterate(state, evaluate(state))
-
     def helps(part, at: Iterate):
         return jnp.linalg.norm(at.residual) < (1 - SUFFICIENT * part) * norm_before
 
@@ -89,9 +85,11 @@ def krylov_step(
 
     def halve(carry):
         part, _, evaluations = carry
-        return part / 2, tried(part / 2), evaluations + 1
+        state = start.state + part / 2 * move
+        return part / 2, Iterate(state, evaluate(state)), evaluations + 1
 
-    part, at, evaluations = jax.lax.while_loop(search_on, halve, (longest, tried(longest), found.products + 1))
+    # At first twice the step, so that its first half is the step itself: the start helps nothing.
+    part, at, evaluations = jax.lax.while_loop(search_on, halve, (2 * longest, start, found.products))
     accepted = wanted & enough & helps(part, at) & jnp.all(jnp.isfinite(move))
     at = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), at, start)
     used = jnp.where(wanted, jnp.where(enough, evaluations, max_evaluations), 0)

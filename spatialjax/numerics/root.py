@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from spatialjax.numerics.anderson import Iterate, accelerated_round
+from spatialjax.numerics.batched_inverse import inverse_and_sign
 from spatialjax.numerics.implicit import implicit_tangent, local_newton
 from spatialjax.numerics.newton_krylov import krylov_step, no_step
 from spatialjax.numerics.packing import pack, unpack
@@ -231,7 +232,7 @@ def _leads_backwards(local):
     A place on its way from one local solution to another moves away from the first at some rate; a step longer than
     the inverse of that rate would take it back. The determinant of the local inverse is then negative.
     """
-    sign, _ = jnp.linalg.slogdet(local)
+    _, sign = inverse_and_sign(local)
     return (sign < 0)[:, None]
 
 
