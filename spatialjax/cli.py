@@ -1,82 +1,25 @@
 """The command line: one command for each thing that is asked of the library."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import jax
 import typer
 from rich import box
-from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 
 from spatialjax import __version__
 from spatialjax.cli_data import data_app
-from spatialjax.errors import ConfigError, SpatialJAXError
+from spatialjax.console import ConsoleReporter, console, errors, readable_errors
+from spatialjax.errors import ConfigError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Quantitative spatial equilibrium."
 )
-console = Console(highlight=False)
-if not console.is_terminal:
-    console = Console(highlight=False, width=120)
-errors = Console(stderr=True, highlight=False)
-
-
+app.add_typer(data_app, name="data")
 ROWS_SHOWN = 20
 """Of a long table of a comparison."""
-
-
-app.add_typer(data_app, name="data")
-
-
-class ConsoleReporter:
-    """Shows the stage that is running, and what each found and took."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.status: Status | None = None
-        self.name = ""
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show the stage while it runs and its time once it has ended."""
-        start = perf_counter()
-        self.lines, self.name = [], name
-        with errors.status(f"{name} ...") as self.status:
-            yield
-        console.print(f"{name} [dim]({perf_counter() - start:.1f} s)[/dim]")
-        for line in self.lines:
-            console.print(f"  {line}", markup=False, soft_wrap=True)
-
-    def say(self, message: str) -> None:
-        """Keep a line until the stage has ended."""
-        self.lines.append(message)
-
-    def progress(self, done: int, total: int) -> None:
-        """Show how much of the stage is done."""
-        if self.status is not None:
-            self.status.update(f"{self.name} ... {done / total:.0%}")
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    try:
-        yield
-    except SpatialJAXError as error:
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt as interrupt:
-        kept = (
-            "interrupted; files already written are whole, and a run of estimates goes on from its tables when it is "
-            "started again"
-        )
-        errors.print(str(interrupt) or kept, style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -91,7 +34,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a configuration: calibrate, solve, compare, and write tables, figures, NetCDF files and a report."""
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.workflow.any_run import run_any
         from spatialjax.workflow.config import (
@@ -130,7 +73,7 @@ def sweep(
 
     Ends with status 0 if every scenario is solved, and with 3 if some failed.
     """
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.workflow.config import load_config
         from spatialjax.workflow.sweep_progress import ConsoleSweep
@@ -162,7 +105,7 @@ def sweep(
 )
 def bench(context: typer.Context) -> None:
     """Measure the library on this machine, and other programs beside it: `spatialjax bench --help`."""
-    with _readable_errors():
+    with readable_errors():
         from spatialjax.bench import bench as run_benchmarks
 
         raise typer.Exit(run_benchmarks(context.args))
@@ -178,7 +121,7 @@ def compare(
     ] = False,
 ) -> None:
     """Compare two runs: their figures, variables, cities and configurations; maps of differences; a report."""
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.workflow.comparison import compare as compare_runs
 
@@ -199,7 +142,7 @@ def paper(
     anew: Annotated[bool, typer.Option("--anew", help="run parts again that have ended")] = False,
 ) -> None:
     """Run what the four papers publish, and write one page with ours beside theirs; interrupted, it goes on."""
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.workflow.paper import run_paper
 
@@ -218,7 +161,7 @@ def validate_models(
     out: Annotated[Path, typer.Option(help="the page, Markdown")] = Path("validation.md"),
 ) -> None:
     """Compare the library with closed forms and published models, and write one page; status 1 if a row fails."""
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.workflow.validate_models import validate_models as compute
         from spatialjax.workflow.validate_models import write_page
@@ -242,7 +185,7 @@ def validate_models(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="folder of a run that has ended")]) -> None:
     """Write the report of a run again, from what is in its folder."""
-    with _readable_errors():
+    with readable_errors():
         from spatialjax.report.folder import write_report
 
         console.print(f"report: {write_report(folder)}", soft_wrap=True)
@@ -256,7 +199,7 @@ def validate(
     mend: Annotated[bool, typer.Option(help="raise smaller consumption shares to the floor")] = True,
 ) -> None:
     """Say everything that is wrong with a data set, or that it can be inverted."""
-    with _readable_errors():
+    with readable_errors():
         _double_precision()
         from spatialjax.cities.inversion import validate as find_all
         from spatialjax.data.cbsas import check_cbsas

@@ -1,29 +1,15 @@
 """Commands for data of one's own: `spatialjax data template`, `spatialjax data build`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from spatialjax.errors import SpatialJAXError
+from spatialjax.console import console, readable_errors
 
 data_app = typer.Typer(
     no_args_is_help=True, help="Data sets of one's own: a template, and a builder from agencies' files."
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    try:
-        yield
-    except SpatialJAXError as error:
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 @data_app.command()
@@ -32,7 +18,7 @@ def template(
     example: Annotated[str, typer.Option(help="minimal, or archipelago: all that the files may hold")] = "minimal",
 ) -> None:
     """Write annotated CSV files to fill in: a valid small economy as they stand."""
-    with _readable_errors():
+    with readable_errors():
         from spatialjax.sources.template import write_template
 
         files = write_template(folder, example)
@@ -46,7 +32,7 @@ def build(
     out: Annotated[Path, typer.Option(help="NetCDF file (.nc) to write, or a new folder of CSV files")],
 ) -> None:
     """Assemble a data set of cities from agencies' files; every imputed cell is counted."""
-    with _readable_errors():
+    with readable_errors():
         from spatialjax.sources.build import build_from_config, write_built
 
         built = build_from_config(config)

@@ -191,8 +191,9 @@ def net_recipient_share(result: xr.Dataset) -> xr.DataArray:
 
 
 def gdp(result: xr.Dataset) -> float:
-    """Gross domestic product, the wage bill and land income of all cities, dollars a year."""
-    return float((result["wage"] * result["employment"]).sum() + result["land_income"].sum())
+    """Gross domestic product, the wage bill, land income and tariffs of all cities, dollars a year."""
+    earned = (result["wage"] * result["employment"]).sum() + result["land_income"].sum()
+    return float(earned + result["tariff_revenue"].sum()) if "tariff_revenue" in result else float(earned)
 
 
 def consumption_spending(result: xr.Dataset) -> xr.DataArray:
