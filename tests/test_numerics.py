@@ -1,5 +1,8 @@
 """The solvers on problems that are no economies."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,12 +10,24 @@ import pytest
 from jax.test_util import check_grads
 
 from spatialjax.numerics.anderson import Iterate
-from spatialjax.numerics.batched_inverse import inverse_and_sign
+from spatialjax.numerics.batched_inverse import determinant_signs, inverses
 from spatialjax.numerics.linear import solve_linear
 from spatialjax.numerics.local_inverse import apply_local, local_inverse
 from spatialjax.numerics.newton_krylov import krylov_step
 from spatialjax.numerics.packing import pack, unpack
-from spatialjax.numerics.root import CALMER, FASTER, LONGEST_PACE, PACE, SLOWER, Status, _adapted, find_root
+from spatialjax.numerics.root import (
+    BRAKE,
+    CALMER,
+    FASTER,
+    HURRY,
+    LONGEST_PACE,
+    PACE,
+    SLOWER,
+    Status,
+    _gradual,
+    _hurried,
+    find_root,
+)
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 
 
@@ -112,14 +127,30 @@ class TestBatchedInverse:
         return made
 
     def test_is_that_of_lapack(self, matrices):
-        found, sign = inverse_and_sign(jnp.asarray(matrices))
-        np.testing.assert_allclose(found, np.linalg.inv(matrices), rtol=1e-10, atol=1e-12)
-        np.testing.assert_array_equal(sign, np.linalg.slogdet(matrices)[0])
+        for found in (inverses(matrices), jax.jit(inverses)(matrices)):
+            np.testing.assert_allclose(found, np.linalg.inv(matrices), rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(determinant_signs(jnp.asarray(matrices)), np.linalg.slogdet(matrices)[0])
+
+    def test_of_batches_of_batches(self, matrices):
+        many = jnp.stack([jnp.asarray(matrices), 2 * jnp.asarray(matrices)])
+        np.testing.assert_allclose(jax.jit(jax.vmap(inverses))(many), np.linalg.inv(many), rtol=1e-10, atol=1e-12)
+
+    def test_several_at_a_time_do_not_wait_for_each_other(self):
+        """In a process of its own, which is stopped if they do: on few cores LAPACK's batched kernels would."""
+        program = (
+            "import jax, jax.numpy as jnp, numpy as np;"
+            "from spatialjax.numerics.batched_inverse import inverses;"
+            "many = jnp.asarray(np.random.default_rng(0).normal(size=(8, 300, 40, 40)) + 9 * np.eye(40));"
+            "run = jax.jit(lambda *parts: sum(inverses(part).sum() for part in parts));"
+            "print([float(run(*many)) for _ in range(20)][-1])"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 0, ended.stderr
 
     def test_of_a_singular_matrix_is_no_number(self, matrices):
         matrices[3, 4] = 2 * matrices[3, 1]
         matrices[4] = 0.0
-        found = np.asarray(inverse_and_sign(jnp.asarray(matrices))[0])
+        found = np.asarray(inverses(jnp.asarray(matrices)))
         assert not np.isfinite(found[4]).all()
         assert not abs(found[3]).max() < 1e12
         others = [0, 1, 2, 5, 6]
@@ -127,7 +158,7 @@ class TestBatchedInverse:
 
     def test_has_derivatives(self, matrices):
         first = jnp.asarray(matrices[5:])
-        check_grads(lambda x: inverse_and_sign(x)[0], (first,), order=2, modes=["fwd", "rev"], rtol=1e-5)
+        check_grads(inverses, (first,), order=2, modes=["fwd", "rev"], rtol=1e-5)
 
 
 def coupled_signs(state, args):
@@ -205,13 +236,20 @@ class TestMarch:
         np.testing.assert_allclose(x, -1, atol=0.01)
         assert float(jnp.abs(folded({"x": x}, args)["x"]).min()) > 0.05
 
-    def test_slows_down_places_that_turn_back_and_speeds_up_those_that_crawl(self):
+    def test_slows_down_the_places_that_turn_back_alone(self):
+        pace = jnp.asarray([[2.0], [2.0], [2.0], [PACE]])
+        move = jnp.asarray([[0.1, 0.2], [-0.1, -0.2], [0.3, 0.0], [0.1, 0.1]])
+        last = jnp.asarray([[0.1, 0.1], [0.1, 0.1], [0.0, 0.0], [0.2, 0.2]])
+        expected = [[2 * FASTER], [2 * SLOWER], [2 * FASTER], [PACE]]
+        np.testing.assert_allclose(_gradual(pace, move, last), expected)
+
+    def test_speeds_up_places_that_crawl_and_stops_those_that_would_go_backwards(self):
         pace = jnp.asarray([[2.0], [2.0], [2.0], [2 * PACE], [LONGEST_PACE], [2.0]])
         move = jnp.asarray([[0.01, 0.02], [-0.01, -0.02], [0.3, 0.0], [0.1, 0.1], [0.01, 0.0], [0.0, 0.0]])
         last = jnp.asarray([[0.1, 0.1], [0.1, 0.1], [0.0, 0.0], [0.2, 0.2], [0.01, 0.0], [0.1, 0.1]])
         waits = jnp.asarray([[False], [False], [False], [False], [False], [True]])
-        expected = [[2 * FASTER], [2 * SLOWER], [2.0], [2 * PACE * CALMER], [LONGEST_PACE], [2 * SLOWER]]
-        np.testing.assert_allclose(_adapted(pace, move, last, waits), expected)
+        expected = [[2 * HURRY], [2 * BRAKE], [2.0], [2 * PACE * CALMER], [LONGEST_PACE], [2 * BRAKE]]
+        np.testing.assert_allclose(_hurried(pace, move, last, waits), expected)
 
     def test_stops_at_the_limit_of_evaluations(self):
         _, found = solve_folded("alike", max_evaluations=40)

@@ -12,7 +12,7 @@ from spatialjax.cities.externalities import amenity_wedge_matrix, productivity_w
 from spatialjax.cities.income import IncomeRule, IncomeState, land_dividend
 from spatialjax.cities.objectives import EqualGains, Objective, WelfareReference
 from spatialjax.cities.spillovers import NoAmenitySpillover
-from spatialjax.numerics.batched_inverse import inverse_and_sign
+from spatialjax.numerics.batched_inverse import inverses
 from spatialjax.typing import ByOccupation, CityOccupation, Scalar
 
 
@@ -79,5 +79,5 @@ class OptimalPolicy(IncomeRule):
         none, dollar = jnp.zeros_like(before), jnp.ones_like(before)
         kept = self._after_tax(dollar, state, economy) - self._after_tax(none, state, economy)
         matrix = self.strength * kept[:, :, None] * amenity_wedge_matrix(economy, state.employment)
-        response = inverse_and_sign(jnp.eye(before.shape[1], dtype=before.dtype) - matrix)[0]
+        response = inverses(jnp.eye(before.shape[1], dtype=before.dtype) - matrix)
         return lambda lump_sum: jnp.einsum("nkl,nl->nk", response, before + lump_sum)

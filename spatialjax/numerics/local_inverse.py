@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from spatialjax.numerics.batched_inverse import inverse_and_sign
+from spatialjax.numerics.batched_inverse import inverses
 
 Packed = Float[Array, "place variable"]
 LocalInverse = Float[Array, "place variable variable"]
@@ -43,7 +43,7 @@ def local_inverse(
     damped = jnp.broadcast_to(damping, state.shape)[:, :, None] * jnp.eye(variables, dtype=state.dtype)
     blocks = damped - jnp.transpose(columns, (1, 2, 0))
     # Single precision is enough for a preconditioner, and takes half the time.
-    inverse = inverse_and_sign(blocks.astype(jnp.float32))[0].astype(state.dtype)
+    inverse = inverses(blocks.astype(jnp.float32)).astype(state.dtype)
     usable = jnp.all(jnp.isfinite(inverse), axis=(1, 2), keepdims=True)
     return jax.lax.stop_gradient(jnp.where(usable, inverse, jnp.eye(variables, dtype=state.dtype)))
 

@@ -57,8 +57,7 @@ def krylov_step(
     """A step from `start`; nothing is computed, and nothing moves, unless it is `wanted`.
 
     `local` is an approximate inverse of minus the Jacobian, place by place. The Euclidean norm of the residual has to
-    fall, or the step is not accepted and the state stays. Where evaluations do not suffice for a step, none is taken
-    and all count as used.
+    fall, or the step is not accepted and the state stays. Where evaluations do not suffice for a step, none is taken.
     """
     enough = max_evaluations > RESERVED
     shape = start.state.shape
@@ -92,7 +91,7 @@ def krylov_step(
     part, at, evaluations = jax.lax.while_loop(search_on, halve, (2 * longest, start, found.products))
     accepted = wanted & enough & helps(part, at) & jnp.all(jnp.isfinite(move))
     at = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), at, start)
-    used = jnp.where(wanted, jnp.where(enough, evaluations, max_evaluations), 0)
+    used = jnp.where(wanted & enough, evaluations, 0)
     return KrylovStep(at, norm_before, jnp.linalg.norm(at.residual), accepted, used)
 
 
