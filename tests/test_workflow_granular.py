@@ -87,7 +87,8 @@ class TestConfig:
         [
             (
                 'economy = "granulated"',
-                "economy: must be one of 'cities', 'granular', 'spillovers', 'density', 'history', 'nested', found 'granulated'",
+                "economy: must be one of 'cities', 'granular', 'spillovers', 'density', 'history', 'nested', "
+                "found 'granulated'",
             ),
             ('economy = "granular"\n[parameters]\nkapa = 2', "parameters.kapa: unknown key"),
             ('economy = "granular"\n[parameters]\nprofit_shar = 0.1', "did you mean profit_share?"),
