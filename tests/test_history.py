@@ -426,6 +426,27 @@ def test_measures_of_cities(target, result):
     np.testing.assert_allclose(row["coefficient"], slope, rtol=1e-8)
 
 
+def test_occupations_of_regressions_are_named(target, result):
+    """A third occupation does not count, and the order is that of the pair."""
+    first, second = (str(name) for name in result["occupation"].values)
+    third = result.isel(occupation=[0]).assign_coords(occupation=["third"])
+    three = xr.concat([third, result], "occupation", data_vars="minimal")
+    assert [str(name) for name in three["occupation"].values] == ["third", first, second]
+    by_name = ["dependent", "regressor"]
+    wages = wage_regressions(three, pair=(second, first)).set_index(by_name)
+    alone = wage_regressions(result).set_index(by_name)
+    at = (f"log wage of {first}", "log employment")
+    assert "log wage of third" not in wages.index.get_level_values(0)
+    assert wages.loc[("log wage premium", f"log {second} over {first} employment"), "coefficient"] == pytest.approx(
+        alone.loc[("log wage premium", f"log {first} over {second} employment"), "coefficient"], rel=1e-10
+    )
+    assert at in wages.index
+    measures, reverse = city_measures(target, result), city_measures(target, result, (second, first))
+    np.testing.assert_allclose(reverse["relative_amenity"], -measures["relative_amenity"], rtol=1e-12)
+    np.testing.assert_allclose(reverse["share"], 1 - measures["share"], rtol=1e-12)
+    assert reverse["share"].attrs["long_name"] == f"{second} share of employment"
+
+
 def test_productivity_between_two_cities_is_the_elasticity(target, result):
     moves = (Move("city 1", "city 2", "share"), Move("city 3", "city 4", "size"), Move("Atlantis", "city 1", "size"))
     table = productivity_moves(target, result, moves)

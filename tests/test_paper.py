@@ -13,6 +13,7 @@ from spatialjax.errors import ConfigError, ConvergenceError
 from spatialjax.workflow.config import RunConfig, load_config
 from spatialjax.workflow.paper import PARTS, is_finished, published_rows, run_paper
 from spatialjax.workflow.run import without_papers_of_others
+from spatialjax.workflow.statement import Statement, table_of
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -101,6 +102,9 @@ def fake_runs(monkeypatch, broken):
         figures = pd.DataFrame({"figure": ["one"], "ours": [1.1], "s.e.": [0.1], "published": [1.0]})
         figures.to_csv(folder / "summary.csv", index=False)
         (folder / "run.json").write_text(json.dumps({"seconds": {"a": 1.0, "b": 2.04}}))
+        if config.economy == "cities":
+            said = [Statement("SH", "prices fall", "largest change", -0.1, True)]
+            table_of(said).to_csv(folder / "statements.csv", index=False)
 
     monkeypatch.setattr("spatialjax.workflow.paper.run_any", run)
 
@@ -115,6 +119,17 @@ def test_a_part_that_fails_is_said_and_the_others_are_on_the_page(tmp_path, monk
     text = (tmp_path / "report.html").read_text()
     assert "failed, and has no rows below: ConvergenceError: no root" in text
     assert "granular/report.html" in text
+
+
+def test_statements_of_the_parts_that_judge_them_are_on_the_page(tmp_path, monkeypatch):
+    fake_runs(monkeypatch, set())
+    run_paper(tmp_path / "page", CONFIGS, only=["cognitive_hubs", "granular"])
+    table = pd.read_csv(tmp_path / "page" / "statements.csv")
+    assert table["statement"].tolist() == ["prices fall"]
+    assert table["why they differ"].tolist() == [PARTS["cognitive_hubs"].reason]
+    assert "prices fall" in (tmp_path / "page" / "report.html").read_text()
+    assert run_paper(tmp_path / "without", CONFIGS, only=["granular"]).failed == {}
+    assert not (tmp_path / "without" / "statements.csv").exists()
 
 
 def test_where_all_parts_fail_there_is_no_page(tmp_path, monkeypatch):

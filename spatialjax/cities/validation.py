@@ -10,7 +10,15 @@ import xarray as xr
 
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.externalities import effective_amenity
-from spatialjax.cities.outcomes import city_size, labour_share, log_premium, log_tfp, occupation_share
+from spatialjax.cities.outcomes import (
+    OccupationPair,
+    city_size,
+    first_two,
+    labour_share,
+    log_premium,
+    log_tfp,
+    occupation_share,
+)
 from spatialjax.errors import ModelError
 
 Array = np.ndarray
@@ -44,7 +52,9 @@ def least_squares(y: Array, *regressors: Array) -> tuple[Array, Array, int]:
     return coefficients, np.sqrt(np.diag(covariance)), count
 
 
-def wage_regressions(result: xr.Dataset, *, published: bool = False) -> pd.DataFrame:
+def wage_regressions(
+    result: xr.Dataset, *, pair: OccupationPair | None = None, published: bool = False
+) -> pd.DataFrame:
     """Log wages and the log premium on city size and composition, one at a time (CH Table 1).
 
     CH's observations are cities by industry, with standard errors clustered by both; wages here are by city and
@@ -52,17 +62,18 @@ def wage_regressions(result: xr.Dataset, *, published: bool = False) -> pd.DataF
 
     **Arguments:**
 
-    - `result`: an equilibrium of two occupations.
+    - `result`: an equilibrium of two occupations or more.
+    - `pair`: the occupations that are compared, by default the first two.
     - `published`: put CH's numbers beside ours.
 
     **Returns:** a row for each pair of variables: `dependent`, `regressor`, `coefficient`, `standard_error`, `cities`.
     """
-    first, second = _pair(result)
+    first, second = pair = _pair(result, pair)
     wage: xr.DataArray = np.log(result["wage"].where(result["employment"] > 0))  # type: ignore[assignment]
     dependent = {
         f"log wage of {first}": wage.sel(occupation=first).values,
         f"log wage of {second}": wage.sel(occupation=second).values,
-        "log wage premium": log_premium(result[["wage"]].where(result["employment"] > 0)).values,
+        "log wage premium": log_premium(result[["wage"]].where(result["employment"] > 0), pair).values,
     }
     workers = result["employment"].where(result["employment"] > 0)
     regressors = {
@@ -84,8 +95,10 @@ def wage_regressions(result: xr.Dataset, *, published: bool = False) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def city_measures(economy: Economy, result: xr.Dataset) -> xr.Dataset:
+def city_measures(economy: Economy, result: xr.Dataset, pair: OccupationPair | None = None) -> xr.Dataset:
     """What inversion finds of each city, beside its size and composition (CH section 4.5), by city.
+
+    Two occupations are compared, those of `pair` or by default the first two.
 
     - `log_size`, `share`: log employment, the first occupation's share of it.
     - `traded_price`: mean log price of traded goods, weighted by national consumption.
@@ -93,20 +106,22 @@ def city_measures(economy: Economy, result: xr.Dataset) -> xr.Dataset:
     - `tfp`: mean log total factor productivity of traded sectors (footnote 20, externalities included), each less its
       mean over cities, weighted by the sectors' national wage bills. A city's missing sectors do not count.
     """
-    first, _ = _pair(result)
+    pair = _pair(result, pair)
     traded = np.isin(np.arange(result.sizes["sector"]), economy.traded)
     measures = {
         "log_size": (np.log(city_size(result).values), "log employment"),
-        "share": (occupation_share(result).sel(occupation=first).values, f"{first} share of employment"),
+        "share": (occupation_share(result).sel(occupation=pair[0]).values, f"{pair[0]} share of employment"),
         "traded_price": (_traded_price(economy, result, traded), "log price of traded goods"),
-        "relative_amenity": (_relative_amenity(economy, result), "log relative amenity"),
+        "relative_amenity": (_relative_amenity(economy, result, pair), "log relative amenity"),
         "tfp": (_city_tfp(economy, result, traded), "log total factor productivity"),
     }
     coordinates = {name: result[name] for name in ("city", "title") if name in result.coords}
-    return xr.Dataset(
+    found = xr.Dataset(
         {name: ("city", values, {"long_name": label, "units": "1"}) for name, (values, label) in measures.items()},
         coordinates,
-    ).assign(employment=result["employment"], wage=result["wage"])
+    )
+    found["share"].attrs["occupation"] = pair[0]
+    return found.assign(employment=result["employment"], wage=result["wage"])
 
 
 def _traded_price(economy: Economy, result: xr.Dataset, traded: Array) -> Array:
@@ -118,11 +133,12 @@ def _traded_price(economy: Economy, result: xr.Dataset, traded: Array) -> Array:
     return np.log(price) @ weight / weight.sum()
 
 
-def _relative_amenity(economy: Economy, result: xr.Dataset) -> Array:
+def _relative_amenity(economy: Economy, result: xr.Dataset, pair: OccupationPair) -> Array:
     workers = jnp.asarray(result["employment"].transpose("city", "occupation").values)
     amenity = np.asarray(effective_amenity(economy, workers))
     log = np.log(np.where(amenity > 0, amenity, np.nan))
-    return log[:, 0] - log[:, 1]
+    first, second = (list(result["occupation"].values).index(name) for name in pair)
+    return log[:, first] - log[:, second]
 
 
 def _city_tfp(economy: Economy, result: xr.Dataset, traded: Array) -> Array:
@@ -145,9 +161,11 @@ class _Finding:
 
 FINDINGS = (
     _Finding("prices of traded goods fall with city size", "traded_price", ("log_size",), (-1,)),
-    _Finding("amenities of CNR workers are relatively higher where they work", "relative_amenity", ("share",), (1,)),
+    _Finding(
+        "amenities of {first} workers are relatively higher where they work", "relative_amenity", ("share",), (1,)
+    ),
     _Finding("TFP rises with city size", "tfp", ("log_size",), (1,)),
-    _Finding("TFP rises with the CNR share", "tfp", ("share",), (1,)),
+    _Finding("TFP rises with the {first} share", "tfp", ("share",), (1,)),
     _Finding("TFP rises with both at once", "tfp", ("log_size", "share"), (1, 1)),
 )
 """CH section 4.5: (i) to (iii). The text gives signs alone: the numbers are in an appendix that is not at hand."""
@@ -171,7 +189,7 @@ def validation_regressions(measures: xr.Dataset) -> pd.DataFrame:
         for at, (name, sign) in enumerate(zip(finding.regressors, finding.signs, strict=True)):
             rows.append(
                 {
-                    "statement": finding.statement,
+                    "statement": finding.statement.format(first=measures["share"].attrs["occupation"]),
                     "dependent": measures[finding.measure].attrs["long_name"],
                     "regressor": measures[name].attrs["long_name"],
                     "coefficient": coefficients[at],
@@ -301,8 +319,9 @@ def _levels(workers: Array, cities: tuple[int, int], of: str) -> tuple[Array, Ar
     return values[list(cities)], np.asarray(percentiles)
 
 
-def _pair(result: xr.Dataset) -> tuple[str, str]:
-    names = [str(name) for name in result["occupation"].values]
-    if len(names) != 2:
-        raise ModelError(f"these regressions compare two occupations, found {len(names)} ({', '.join(names)})")
-    return names[0], names[1]
+def _pair(result: xr.Dataset, pair: OccupationPair | None) -> OccupationPair:
+    pair = pair or first_two(result)
+    if pair is None:
+        name = str(result["occupation"].values[0])
+        raise ModelError(f"these regressions compare two occupations, and there is one: {name}")
+    return pair

@@ -125,7 +125,7 @@ PAPER = Kind(
         "papers use and is confidential, or is not at hand, is replaced as each row says.",
         SOLVER,
     ),
-    {"summary": "Published beside computed"},
+    {"summary": "Published beside computed", "statements": "What the papers say, and whether it holds here"},
 )
 NESTED = Kind(
     "A published model",

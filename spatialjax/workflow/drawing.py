@@ -57,8 +57,7 @@ def draw_figures(
 def _figures(data: xr.Dataset, cases: dict[str, Case], has_map: bool, pair: OccupationPair) -> Named:
     baseline = cases["data"].result
     yield from _of_equilibrium(data, baseline, has_map, pair)
-    if data.sizes["occupation"] == 2:
-        yield "validation", plots.validation_panels(city_measures(cases["data"].economy, baseline))
+    yield "validation", plots.validation_panels(city_measures(cases["data"].economy, baseline, pair))
     yield from _of_sectors(data, cases["data"], pair[0])
     for name, case in cases.items():
         if name != "data":

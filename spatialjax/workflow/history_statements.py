@@ -8,7 +8,7 @@ import pandas as pd
 from spatialjax.cities.history import Decomposition
 from spatialjax.cities.history_table import WelfareTable
 from spatialjax.cities.history_technology import LOCAL, OCCUPATIONS, REAL_ESTATE, SKILL_BIASED
-from spatialjax.workflow.statements import Statement
+from spatialjax.workflow.statement import Statement, table_of
 
 SOURCE = "CH section 8"
 MORE = 1.5
@@ -28,13 +28,11 @@ def history_statements(
     - `found`, `tables`: with externalities (True) and without (False).
     - `technology`: by city, `technology_change` and `real_estate_change`.
     """
-    columns = ["source", "statement", "measure", "value", "holds"]
     steps = {SKILL_BIASED, OCCUPATIONS, LOCAL, REAL_ESTATE}
     complete = set(found) == {True, False} and steps <= set(found[True].steps)
     if not complete or found[True].stages[0].welfare.size != 2:
-        return pd.DataFrame(columns=columns)
-    said = [*_of_welfare(found), *_of_places(found[True], technology), *_of_optima(found[True], tables[True])]
-    return pd.DataFrame([vars(statement) for statement in said], columns=columns)
+        return table_of([])
+    return table_of([*_of_welfare(found), *_of_places(found[True], technology), *_of_optima(found[True], tables[True])])
 
 
 def _of_welfare(found: Mapping[bool, Decomposition]) -> Iterator[Statement]:
@@ -46,25 +44,36 @@ def _of_welfare(found: Mapping[bool, Decomposition]) -> Iterator[Statement]:
         (first, added(False, OCCUPATIONS)[0], False),
         (second, added(False, OCCUPATIONS)[1], True),
     ):
-        yield _signed(
+        yield Statement.of_sign(
+            SOURCE,
             f"without externalities {who} workers {'gain' if rises else 'lose'} from the change of occupational shares",
             f"log welfare of {who}",
             value,
             rises,
         )
-    yield _signed(
-        "with externalities both gain from it", "log welfare, smaller of two", added(True, OCCUPATIONS).min(), True
+    yield Statement.of_sign(
+        SOURCE,
+        "with externalities both gain from it",
+        "log welfare, smaller of two",
+        added(True, OCCUPATIONS).min(),
+        True,
     )
-    yield _signed(
-        "local technology raises the welfare of both", "log welfare, smaller of two", added(True, LOCAL).min(), True
+    yield Statement.of_sign(
+        SOURCE,
+        "local technology raises the welfare of both",
+        "log welfare, smaller of two",
+        added(True, LOCAL).min(),
+        True,
     )
-    yield _signed(
+    yield Statement.of_sign(
+        SOURCE,
         "the change in real estate lowers the welfare of both",
         "log welfare, larger of two",
         added(True, REAL_ESTATE).max(),
         False,
     )
-    yield _signed(
+    yield Statement.of_sign(
+        SOURCE,
         "without externalities it raises the welfare of both",
         "log welfare, smaller of two",
         added(False, REAL_ESTATE).min(),
@@ -80,7 +89,9 @@ def _of_places(found: Decomposition, technology: pd.DataFrame) -> Iterator[State
         ("real_estate_change", "productivity of real estate grew less", False),
     ):
         value = np.corrcoef(share, technology[column].to_numpy(float))[0, 1]
-        yield _signed(f"{what} where the {first} share was large", "correlation over cities", value, rises)
+        yield Statement.of_sign(
+            SOURCE, f"{what} where the {first} share was large", "correlation over cities", value, rises
+        )
     values = found.values.get("share_dispersion")
     if values is not None:
         ratio = float(values[-1] / values[1 + found.steps.index(SKILL_BIASED)])
@@ -109,13 +120,11 @@ def _of_optima(found: Decomposition, table: WelfareTable) -> Iterator[Statement]
     optimal = employment[:, 0] / employment.sum(1)
     now, before = _share(found, -1), _share(found, 1 + found.steps.index(SKILL_BIASED))
     value = np.corrcoef(now - before, optimal - now)[0, 1]
-    yield _signed("the change was in the direction of the optimum", "correlation of changes of the share", value, True)
+    yield Statement.of_sign(
+        SOURCE, "the change was in the direction of the optimum", "correlation of changes of the share", value, True
+    )
 
 
 def _share(found: Decomposition, stage: int) -> np.ndarray:
     employment = np.asarray(found.stages[stage].employment)
     return employment[:, 0] / employment.sum(1)
-
-
-def _signed(statement: str, measure: str, value: float, rises: bool) -> Statement:
-    return Statement(SOURCE, statement, measure, float(value), bool((value > 0) == rises))

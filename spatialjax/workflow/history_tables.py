@@ -9,12 +9,14 @@ import xarray as xr
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.history import Decomposition
 from spatialjax.cities.history_table import PUBLISHED_RATIO, WelfareTable
+from spatialjax.cities.outcomes import OccupationPair
 from spatialjax.cities.validation import (
     city_measures,
     productivity_moves,
     validation_regressions,
     wage_regressions,
 )
+from spatialjax.workflow.summary import PUBLISHED_PAIR
 
 PUBLISHED_GAIN = 0.59
 """CH section 6: gain of the optimum of 2011-15, percent."""
@@ -27,8 +29,10 @@ USED = {
 """Published rows that the stylised 1980 economy is made with, and that it cannot confirm."""
 
 
-def validation_tables(economy: Economy, result: xr.Dataset, *, published: bool) -> dict[str, pd.DataFrame]:
-    """Tables of an inverted economy of two occupations, by the name of their file; none for other numbers.
+def validation_tables(
+    economy: Economy, result: xr.Dataset, *, published: bool, pair: OccupationPair | None = None
+) -> dict[str, pd.DataFrame]:
+    """Tables of an inverted economy of two occupations or more, by the name of their file; none for one.
 
     `wage_regressions` (CH Table 1), `validation` (section 4.5), `productivity_moves` (section 4.7, for the cities that
     the data have).
@@ -37,12 +41,13 @@ def validation_tables(economy: Economy, result: xr.Dataset, *, published: bool) 
 
     - `economy`, `result`: an economy and its labelled equilibrium.
     - `published`: put CH's numbers beside.
+    - `pair`: the occupations that the regressions compare, by default the first two.
     """
-    if result.sizes["occupation"] != 2:
+    if result.sizes["occupation"] < 2:
         return {}
     tables = {
-        "wage_regressions": wage_regressions(result, published=published),
-        "validation": validation_regressions(city_measures(economy, result)),
+        "wage_regressions": wage_regressions(result, pair=pair, published=published and pair in (None, PUBLISHED_PAIR)),
+        "validation": validation_regressions(city_measures(economy, result, pair)),
         "productivity_moves": productivity_moves(economy, result),
     }
     return {name: table for name, table in tables.items() if len(table)}

@@ -109,6 +109,8 @@ def run_paper(
         tables = [published_rows(PARTS[name], pd.read_csv(target / name / "summary.csv")) for name in ended]
         figures = pd.concat(tables, ignore_index=True)
         files += write_table(target / "summary.csv", figures)
+        if len(statements := said_rows({PARTS[name]: target / name for name in ended})):
+            files += write_table(target / "statements.csv", statements)
         record = {
             "parts": {name: _standing(target / name, failed.get(name)) for name in names},
             "parts_reused": reused,
@@ -195,6 +197,14 @@ def published_rows(part: Part, figures: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def said_rows(folders: Mapping[Part, Path]) -> pd.DataFrame:
+    """What the papers say in words, and whether it holds, of the parts that judge it; empty where none does."""
+    written = [(part, folder / STATEMENTS) for part, folder in folders.items() if (folder / STATEMENTS).exists()]
+    tables = [pd.read_csv(path).assign(**{"why they differ": part.reason}) for part, path in written]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+STATEMENTS = "statements.csv"
 COLUMNS = ["paper", "figure", "published", "ours", "s.e.", "difference", "why they differ"]
 
 

@@ -226,7 +226,8 @@ class _Run:
             )
             if published:
                 self._write_statements()
-            for name, table in validation_tables(data.economy, data.result, published=published).items():
+            tables = validation_tables(data.economy, data.result, published=published, pair=self.pair)
+            for name, table in tables.items():
                 self.files += write_table(self.target / f"{name}.csv", table)
         return figures
 

@@ -1,7 +1,6 @@
 """Statements of the papers about the optimum, and whether they hold on the data of a run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ import xarray as xr
 from spatialjax.cities.outcomes import (
     OccupationPair,
     city_size,
-    concentration,
     correlation,
     first_two,
     occupation_share,
@@ -18,23 +16,14 @@ from spatialjax.cities.outcomes import (
 )
 from spatialjax.cities.spillovers import IndustrySpillover
 from spatialjax.workflow.cases import Case
+from spatialjax.workflow.hub_statements import hub_statements
+from spatialjax.workflow.statement import Statement, table_of
 
 INLAND_HUBS = ("Chicago", "Minneapolis", "Dallas")
 COASTAL_HUBS = ("New York", "Washington", "San Francisco")
 """Cities that CH section 7.2 names."""
 COGNITIVE = "CNR"
 """The occupation that CH's statements are about."""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What a paper says, the number that says whether it holds, and whether it does."""
-
-    source: str
-    statement: str
-    measure: str
-    value: float
-    holds: bool
 
 
 def statements_table(
@@ -50,8 +39,7 @@ def statements_table(
     if pair is not None and cases["data"].optimum is not None:
         name = COGNITIVE if COGNITIVE in data["occupation"].values else pair[0]
         found = list(_statements(data, cases, policies, name))
-    columns = ["source", "statement", "measure", "value", "holds"]
-    return pd.DataFrame([vars(statement) for statement in found], columns=columns)
+    return table_of(found)
 
 
 def _statements(
@@ -64,7 +52,7 @@ def _statements(
         if case.optimum is None:
             continue
         if isinstance(case.economy.spillover, IndustrySpillover) and "sector_group" in data:
-            yield from _of_groups(case.result, case.optimum, data["sector_group"])
+            yield from hub_statements(data, case)
         if case_name == "homogeneous_links":
             yield _u_shape(case.result, case.optimum, base, name)
         if case_name == "no_trade_costs" and "title" in base.result.coords:
@@ -104,19 +92,6 @@ def _of_baseline(result: xr.Dataset, optimum: xr.Dataset, name: str) -> Iterator
         value,
         value > 0,
     )
-
-
-def _of_groups(result: xr.Dataset, optimum: xr.Dataset, groups: xr.DataArray) -> Iterator[Statement]:
-    change = 100 * (concentration(optimum, groups) / concentration(result, groups) - 1)
-    known = {str(group) for group in change["sector_group"].values}
-    for group, rises, statement in (
-        ("professional_other", True, "professional and other services concentrate"),
-        ("manufacturing", False, "manufacturing spreads over cities"),
-    ):
-        if group in known:
-            value = float(change.sel(sector_group=group))
-            measure = "percent change of the Herfindahl index of employment over cities"
-            yield Statement("SH section IV", statement, measure, value, (value > 0) == rises)
 
 
 def _u_shape(result: xr.Dataset, optimum: xr.Dataset, base: Case, name: str) -> Statement:
