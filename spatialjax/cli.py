@@ -11,7 +11,7 @@ from rich.table import Table
 
 from spatialjax import __version__
 from spatialjax.cli_data import data_app
-from spatialjax.console import ConsoleReporter, console, errors, readable_errors
+from spatialjax.console import ConsoleReporter, console, errors, readable_errors, tell, warn
 from spatialjax.errors import ConfigError
 
 app = typer.Typer(
@@ -35,7 +35,6 @@ def run(
 ) -> None:
     """Run a configuration: calibrate, solve, compare, and write tables, figures, NetCDF files and a report."""
     with readable_errors():
-        _double_precision()
         from spatialjax.workflow.any_run import run_any
         from spatialjax.workflow.config import (
             GranularRunConfig,
@@ -74,7 +73,6 @@ def sweep(
     Ends with status 0 if every scenario is solved, and with 3 if some failed.
     """
     with readable_errors():
-        _double_precision()
         from spatialjax.workflow.config import load_config
         from spatialjax.workflow.sweep_progress import ConsoleSweep
         from spatialjax.workflow.sweep_run import run_sweep
@@ -94,9 +92,9 @@ def sweep(
             max_evaluations=max_evaluations,
         )
         _show(ranges(result), result.folder, result.files)
-        console.print(f"{result.standing.described()}, in {result.folder}/parts", markup=False, soft_wrap=True)
+        tell(f"{result.standing.described()}, in {result.folder}/parts")
         if result.failed:
-            errors.print(described_failures(result), style="red", markup=False, soft_wrap=True)
+            warn(described_failures(result))
             raise typer.Exit(3)
 
 
@@ -122,7 +120,6 @@ def compare(
 ) -> None:
     """Compare two runs: their figures, variables, cities and configurations; maps of differences; a report."""
     with readable_errors():
-        _double_precision()
         from spatialjax.workflow.comparison import compare as compare_runs
 
         found = compare_runs(first, second, out, ConsoleReporter(), anew=anew)
@@ -130,7 +127,7 @@ def compare(
             if name != "places":
                 shown = table.drop(columns=["difference", "at"] if name == "variables" else [])
                 console.print(_table(shown.head(ROWS_SHOWN), 4))
-        console.print(_describe_files(found.folder, found.files), soft_wrap=True)
+        tell(_describe_files(found.folder, found.files))
 
 
 @app.command()
@@ -143,7 +140,6 @@ def paper(
 ) -> None:
     """Run what the four papers publish, and write one page with ours beside theirs; interrupted, it goes on."""
     with readable_errors():
-        _double_precision()
         from spatialjax.workflow.paper import run_paper
 
         found = run_paper(out, configs, ConsoleReporter(), only=only or (), overrides=set_ or (), anew=anew)
@@ -162,22 +158,18 @@ def validate_models(
 ) -> None:
     """Compare the library with closed forms and published models, and write one page; status 1 if a row fails."""
     with readable_errors():
-        _double_precision()
         from spatialjax.workflow.validate_models import validate_models as compute
         from spatialjax.workflow.validate_models import write_page
 
         found = compute(peers, papers, ConsoleReporter())
         path = write_page(out, found)
         for row in found.broken:
-            errors.print(
+            warn(
                 f"does not hold: {row.model}, {row.quantity}: known {row.known:.8g}, computed {row.computed:.8g}, "
-                f"tolerance {row.tolerance:.1g}",
-                style="red",
-                markup=False,
-                soft_wrap=True,
+                f"tolerance {row.tolerance:.1g}"
             )
         total = len(found.table())
-        console.print(f"{total - len(found.broken)} of {total} rows hold; page: {path}", soft_wrap=True)
+        tell(f"{total - len(found.broken)} of {total} rows hold; page: {path}")
         if found.broken:
             raise typer.Exit(1)
 
@@ -188,7 +180,7 @@ def report(folder: Annotated[Path, typer.Argument(help="folder of a run that has
     with readable_errors():
         from spatialjax.report.folder import write_report
 
-        console.print(f"report: {write_report(folder)}", soft_wrap=True)
+        tell(f"report: {write_report(folder)}")
 
 
 @app.command()
@@ -200,7 +192,6 @@ def validate(
 ) -> None:
     """Say everything that is wrong with a data set, or that it can be inverted."""
     with readable_errors():
-        _double_precision()
         from spatialjax.cities.inversion import validate as find_all
         from spatialjax.data.cbsas import check_cbsas
         from spatialjax.data.datasets import kind_of, load_data
@@ -227,18 +218,15 @@ def validate(
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
     """Quantitative spatial equilibrium."""
+    jax.config.update("jax_enable_x64", True)
     if version:
         console.print(__version__)
         raise typer.Exit()
 
 
-def _double_precision() -> None:
-    jax.config.update("jax_enable_x64", True)
-
-
 def _show(figures, folder: Path, files: list[Path], digits: int = 4) -> None:
     console.print(_table(figures, digits))
-    console.print(_describe_files(folder, files), soft_wrap=True)
+    tell(_describe_files(folder, files))
 
 
 def _table(frame, digits: int) -> Table:

@@ -16,6 +16,16 @@ if not console.is_terminal:
 errors = Console(stderr=True, highlight=False)
 
 
+def tell(text: str) -> None:
+    """Print text as it is: without markup, and without breaking lines that the terminal can wrap."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print text as it is, in red, on standard error."""
+    errors.print(text, style="red", markup=False, soft_wrap=True)
+
+
 class ConsoleReporter:
     """Shows the stage that is running, and what each found and took."""
 
@@ -33,7 +43,7 @@ class ConsoleReporter:
             yield
         console.print(f"{name} [dim]({perf_counter() - start:.1f} s)[/dim]")
         for line in self.lines:
-            console.print(f"  {line}", markup=False, soft_wrap=True)
+            tell(f"  {line}")
 
     def say(self, message: str) -> None:
         """Keep a line until the stage has ended."""
@@ -51,12 +61,12 @@ def readable_errors() -> Iterator[None]:
     try:
         yield
     except SpatialJAXError as error:
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        warn(f"error: {error}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt as interrupt:
         kept = (
             "interrupted; files already written are whole, and a run of estimates goes on from its tables when it is "
             "started again"
         )
-        errors.print(str(interrupt) or kept, style="red", markup=False, soft_wrap=True)
+        warn(str(interrupt) or kept)
         raise typer.Exit(130) from None

@@ -9,7 +9,7 @@ from economies import planner_economy, random_economy
 from scipy.optimize import minimize
 
 import spatialjax as sj
-from spatialjax.cities import policy_search
+from spatialjax.cities import policy_problem
 from spatialjax.cities.certificate import welfare_gradients
 from spatialjax.cities.equilibrium import income_state
 from spatialjax.cities.instruments import (
@@ -409,7 +409,7 @@ def test_trials_without_derivatives_are_turned_back_from(two, monkeypatch):
             raise RuntimeError(SINGULAR)
         return welfare_gradients(*arguments)
 
-    monkeypatch.setattr(policy_search, "welfare_gradients", singular_at_times)
+    monkeypatch.setattr(policy_problem, "welfare_gradients", singular_at_times)
     found = optimise_policy(two.economy, CityOccupationTransfers(), two.equilibrium)
     assert len(calls) > 5
     np.testing.assert_allclose(found.gain, two.optimum.gain, rtol=1e-8)

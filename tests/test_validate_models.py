@@ -15,7 +15,15 @@ from spatialjax.nested import closed_forms, helpman
 from spatialjax.nested.row import ValidationRow
 from spatialjax.workflow import validate_models as module
 from spatialjax.workflow.paper import COLUMNS
-from spatialjax.workflow.validate_models import MADE_HERE, MODELS, Validation, figures_of_papers, validate_models
+from spatialjax.workflow.statement import Statement, table_of
+from spatialjax.workflow.validate_models import (
+    MADE_HERE,
+    MODELS,
+    Validation,
+    figures_of_papers,
+    statements_in,
+    validate_models,
+)
 
 PEERS = os.environ.get("SPATIALJAX_PEERS", "")
 
@@ -95,7 +103,10 @@ def test_figures_of_the_papers_are_those_of_a_page_or_of_a_part(few, tmp_path):
     page = finished(tmp_path / "page", "paper", figures)
     assert list(figures_of_papers(page)["figure"]) == ["gain"]
     run = pd.DataFrame({"figure": ["gain"], "value": [0.592], "unit": ["percent"], "published (CH)": [0.59]})
+    said = [Statement("CH", "it rises", "slope", 0.1, True), Statement("CH", "it falls", "slope", 0.25, False)]
+    table_of(said).to_csv(page / "statements.csv", index=False)
     part = figures_of_papers(finished(tmp_path / "part", "cities", run))
+    assert statements_in(tmp_path / "part") is None
     assert part["why they differ"].str.contains("public data instead of CH's").all()
     done = command("--papers", page, "--out", tmp_path / "validation.md")
     assert done.exit_code == 0, done.output
@@ -103,6 +114,8 @@ def test_figures_of_the_papers_are_those_of_a_page_or_of_a_part(few, tmp_path):
     assert "### A paper" in text
     assert "Why ours differ: other data." in text
     assert "| gain | 0.59 | 0.592 | 0.002 |" in text
+    assert "1 of 2 statements hold on these data." in text
+    assert "| CH | it falls | slope | 0.25 | **no** |" in text
 
 
 def test_a_folder_without_a_finished_run_is_refused(few, tmp_path):

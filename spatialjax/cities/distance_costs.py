@@ -17,8 +17,9 @@ from spatialjax.cities.hierarchy import LEAF_SIZE, Hierarchy, build_hierarchy
 from spatialjax.cities.simple_kernels import BorderKernel
 from spatialjax.cities.tiled_kernel import TiledKernel
 from spatialjax.cities.trade import Geography, Kernel, TradeCosts
-from spatialjax.errors import ModelError, PrecisionError
+from spatialjax.errors import ModelError
 from spatialjax.numerics.column_groups import ColumnGroups
+from spatialjax.numerics.precision import require_double_precision
 from spatialjax.typing import ByCity, Scalar
 
 METHODS = ("tiled", "hierarchical")
@@ -177,10 +178,7 @@ MOVED = 1e-12
 
 
 def _check(method: str, relative_error: float) -> None:
-    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-        raise PrecisionError(
-            'trade costs from coordinates need double precision: call jax.config.update("jax_enable_x64", True) first'
-        )
+    require_double_precision("trade costs from coordinates")
     if method not in METHODS:
         raise ModelError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
     if not SMALLEST_ERROR <= relative_error < 1:

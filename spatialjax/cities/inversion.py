@@ -24,8 +24,9 @@ from spatialjax.cities.state import State
 from spatialjax.cities.trade import Geography, TradeCosts, trade
 from spatialjax.data.checks import check_data
 from spatialjax.data.schema import city_names, traded_sectors, values
-from spatialjax.errors import ConvergenceError, DataError, ModelError, PrecisionError
+from spatialjax.errors import ConvergenceError, DataError, ModelError
 from spatialjax.numerics.matrix_scaling import ACCEPTED, Scaling, scale_kernel
+from spatialjax.numerics.precision import require_double_precision
 from spatialjax.numerics.safe_math import masked_divide, masked_log
 from spatialjax.typing import ByCity, CityOccupation, CityOccupationSector, CitySector, Scalar, SectorCityOrigin
 
@@ -70,8 +71,7 @@ def invert(
     **Raises:** `DataError` listing everything that is wrong with the data; `ModelError` for parameters out
     of range; `PrecisionError` unless double precision is enabled.
     """
-    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-        raise PrecisionError('inversion needs double precision: call jax.config.update("jax_enable_x64", True) first')
+    require_double_precision("inversion")
     for name, value in (
         ("trade_elasticity", trade_elasticity),
         ("location_elasticity", location_elasticity),

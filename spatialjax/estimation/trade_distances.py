@@ -24,6 +24,7 @@ from spatialjax.data.checks import check_data
 from spatialjax.data.schema import traded_sectors, values
 from spatialjax.errors import ConvergenceError, ModelError
 from spatialjax.numerics.matrix_scaling import ACCEPTED, scale_kernel
+from spatialjax.numerics.precision import require_double_precision
 
 LARGEST = 4.0
 """Upper end of the bracket of distance elasticities: four times what gravity usually finds."""
@@ -73,9 +74,11 @@ def calibrate_distance_elasticities(
     the model's, `elasticity_before`, `elasticity`, and `reached`: false where the observed miles lie
     outside the model's at elasticities of 0 and `LARGEST`, and the data's elasticity stays.
 
-    **Raises:** as [`mean_trade_distances`][]; `ModelError` for sectors that are not traded, and miles that are not
-    positive.
+    **Raises:** as [`mean_trade_distances`][]; `ModelError` for sectors that are not traded, and miles or a circuity
+    that are not positive.
     """
+    if not (np.isfinite(circuity) and circuity > 0):
+        raise ModelError(f"circuity must be a positive number, such as 1.2 for roads, found {circuity:g}")
     distance, spending, earnings, names = _flows(data, accounts)
     if unknown := [name for name in miles if name not in names]:
         raise ModelError(f"{', '.join(unknown)}: no traded sector of that name; there are {', '.join(names)}")
@@ -111,6 +114,7 @@ def calibrate_distance_elasticities(
 
 def _flows(data: xr.Dataset, accounts: Mapping[str, Any]) -> tuple[Miles, CityTraded, CityTraded, list[str]]:
     """Distances, and what cities spend and earn in traded sectors."""
+    require_double_precision("mean distances of trade")
     if "iceberg_cost" in data:
         raise ModelError("the data give iceberg_cost: distance elasticities have no part in their trade; drop it first")
     check_data(data)

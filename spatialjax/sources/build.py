@@ -10,11 +10,10 @@ import xarray as xr
 
 from spatialjax.data.schema import VARIABLES
 from spatialjax.errors import DataError
-from spatialjax.files import write
 from spatialjax.sources.city_employment import employment_by_sector, split_by_occupation
 from spatialjax.sources.config import BuildConfig, load_build_config
 from spatialjax.sources.delineation import areas, read_delineation
-from spatialjax.sources.folder_writing import write_folder
+from spatialjax.sources.folder_writing import write_data
 from spatialjax.sources.industry_occupations import national_shares_of_occupations, read_industry_occupations
 from spatialjax.sources.input_shares import national_shares
 from spatialjax.sources.occupational_wages import mean_wages, read_occupational_wages
@@ -85,12 +84,7 @@ def build(config: BuildConfig) -> Built:
 
 def write_built(built: Built, out: str | Path) -> list[Path]:
     """Write a data set as a NetCDF file (.nc) or a folder of CSV files, and the table of imputed cells beside it."""
-    out = Path(out)
-    if out.suffix == ".nc":
-        files = [write(out, built.data.to_netcdf)]
-        return [*files, write(out.with_suffix(".imputations.csv"), lambda p: built.imputations.to_csv(p, index=False))]
-    files = write_folder(built.data, out)
-    return [*files, write(out / "imputations.csv", lambda p: built.imputations.to_csv(p, index=False))]
+    return write_data(built.data, Path(out), {"imputations": built.imputations})
 
 
 def _rows(variable: str, city: Sequence, cell: Sequence, value: Sequence, how: Sequence) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -53,6 +54,24 @@ def write_folder(data: xr.Dataset, folder: str | Path, comments: Mapping[str, st
     if about := _about(data):
         texts[ABOUT] = about
     return write_files(folder, texts)
+
+
+def write_data(data: xr.Dataset, out: Path, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+    """Write a data set as a NetCDF file (.nc) or a folder of CSV files, and tables by name beside it.
+
+    **Raises:** as [`write_folder`][]; `OutputError` where a file cannot be written.
+    """
+    if out.suffix == ".nc":
+        files = [write(out, data.to_netcdf)]
+        places = {name: out.with_suffix(f".{name}.csv") for name in tables}
+    else:
+        files = write_folder(data, out)
+        places = {name: out / f"{name}.csv" for name in tables}
+    return [*files, *(write(places[name], partial(_to_csv, table)) for name, table in tables.items())]
+
+
+def _to_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=table.index.name is not None)
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:

@@ -1,11 +1,11 @@
-"""Commodity Flow Survey of the Census Bureau: value, tons and mean miles of shipments by industry (table CF1200A18)."""
+"""How far goods travel: a table of one's own, or the Census Bureau's Commodity Flow Survey (table CF1200A18)."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from spatialjax.sources.tables import numbers, read_csv
+from spatialjax.sources.tables import labels, numbers, read_csv
 
 ALL_COMMODITIES = "0000"
 COLUMNS = {"VAL": "value", "TON": "tons", "TMILE": "ton_miles", "AVGMILE": "miles", "AVGMILE_S": "miles_variation"}
@@ -30,6 +30,17 @@ def read_shipments(path: str | Path) -> pd.DataFrame:
     names = table.get("NAICS.display-label", table["NAICS.id"])
     frame = pd.DataFrame({"industry": names, **found})
     return frame.set_axis(table["NAICS.id"].str.replace(r"\(.*\)", "", regex=True).to_numpy())
+
+
+def read_mean_miles(path: str | Path) -> dict[str, float]:
+    """Mean miles of shipments by sector, of a CSV file with the columns `sector` and `miles`; `#` starts a comment.
+
+    **Raises:** `DataError` naming file, column and line.
+    """
+    table = read_csv(path, ["sector", "miles"])
+    names = labels(table, "sector", path)
+    miles = numbers(table, "miles", path, wanted="a positive number", holds=lambda x: x > 0)
+    return dict(zip(names, miles.tolist(), strict=True))
 
 
 def _not_negative(x: np.ndarray) -> np.ndarray:

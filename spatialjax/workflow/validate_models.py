@@ -14,7 +14,7 @@ from spatialjax.files import write
 from spatialjax.nested.row import ValidationRow
 from spatialjax.workflow.output import CONFIG, environment
 from spatialjax.workflow.paper import COLUMNS as PAPER_COLUMNS
-from spatialjax.workflow.paper import PARTS, published_rows
+from spatialjax.workflow.paper import PARTS, STATEMENTS, published_rows
 from spatialjax.workflow.stages import Reporter, Silent
 
 COMMAND = "spatialjax validate-models"
@@ -46,11 +46,12 @@ MODELS = (
 
 @dataclass(frozen=True)
 class Validation:
-    """What was compared: rows by data set, figures of the papers if there are any, and what was left out and why."""
+    """What was compared, by data set, and what was left out and why; the papers' figures and statements, if any."""
 
     rows: dict[str, list[ValidationRow]]
     papers: pd.DataFrame | None
     left_out: dict[str, str]
+    statements: pd.DataFrame | None = None
 
     @property
     def broken(self) -> list[ValidationRow]:
@@ -84,7 +85,7 @@ def validate_models(
     """
     reporter = Silent() if reporter is None else reporter
     rows, left_out = {}, {}
-    found = None if papers is None else figures_of_papers(Path(papers))
+    found, said = (None, None) if papers is None else (figures_of_papers(Path(papers)), statements_in(Path(papers)))
     with reporter.stage("closed forms"):
         rows[MADE_HERE] = _closed_forms()
     for model in MODELS:
@@ -94,7 +95,7 @@ def validate_models(
             continue
         with reporter.stage(f"{model.folder}: {model.data}"):
             rows[model.data] = import_module(f"spatialjax.nested.{model.module}").rows(folder)
-    return Validation(rows, found, left_out)
+    return Validation(rows, found, left_out, said)
 
 
 def _closed_forms() -> list[ValidationRow]:
@@ -121,6 +122,11 @@ def figures_of_papers(folder: Path) -> pd.DataFrame:
     return published_rows(PARTS[PART_OF_ECONOMY[economy]], table)
 
 
+def statements_in(folder: Path) -> pd.DataFrame | None:
+    """What the papers say in words, and whether it holds, of a run that judges it; None of another."""
+    return pd.read_csv(folder / STATEMENTS) if (folder / STATEMENTS).exists() else None
+
+
 def write_page(path: Path, validation: Validation) -> Path:
     """Write the page, Markdown."""
     return write(path, lambda temporary: temporary.write_text("\n".join(_page(validation)) + "\n", encoding="utf-8"))
@@ -144,6 +150,8 @@ def _page(validation: Validation) -> Iterator[str]:
     yield "## The four papers"
     yield ""
     yield from _papers(validation.papers)
+    if validation.statements is not None:
+        yield from _statements(validation.statements)
     for data, rows in validation.rows.items():
         yield ""
         yield from _models(data, rows)
@@ -174,6 +182,28 @@ def _papers(figures: pd.DataFrame | None) -> Iterator[str]:
             ],
         )
     yield from _not_shown(figures)
+
+
+def _statements(said: pd.DataFrame) -> Iterator[str]:
+    yield ""
+    yield "### What they say in words"
+    yield ""
+    yield f"{int(said['holds'].sum())} of {len(said)} statements hold on these data."
+    yield ""
+    columns = ["source", "statement", "measure", "ours", "holds"]
+    yield from _markdown(
+        columns,
+        [
+            [
+                row["source"],
+                row["statement"],
+                row["measure"],
+                f"{row['value']:.3g}",
+                "yes" if row["holds"] else "**no**",
+            ]
+            for _, row in said.iterrows()
+        ],
+    )
 
 
 def _not_shown(figures: pd.DataFrame) -> Iterator[str]:
@@ -212,7 +242,7 @@ def _cells(row: ValidationRow, data: str, columns: Sequence[str]) -> list[str]:
         "difference": f"{row.difference:.1e}",
         "seconds": _seconds(row.seconds),
         "toolkit's seconds": _seconds(row.toolkit_seconds),
-        "holds": "yes" if row.holds else "**no**",
+        "holds": _verdict(row.holds),
     }
     return [str(record[name]) for name in columns]
 
@@ -237,6 +267,10 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
     yield f"| {' | '.join('---:' if name in numbers else '---' for name in columns)} |"
     for cells in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _verdict(holds: bool) -> str:
+    return "yes" if holds else "**no**"
 
 
 def _number(value: float) -> str:
