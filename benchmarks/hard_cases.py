@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 import spatialjax
-from spatialjax import Economy, Equilibrium, OccupationSpillover
+from spatialjax import Economy, Equilibrium, LocalLandRents, OccupationSpillover
 from spatialjax.cities.cost_forms import times_between_cities
+from spatialjax.cities.income import IncomeRule, LaissezFaire
 from spatialjax.cities.stability import stability
 from spatialjax.cities.state import State
+from spatialjax.nested import helpman, nafta
 
 from .cases import TOLERANCE, perturbed
 from .comparison import how_it_ended
@@ -30,75 +32,126 @@ ARNOLDI_STEPS = 120
 """Steps of the search for eigenvalues: what it finds above one is a lower bound on how many there are."""
 
 
+class Solve(NamedTuple):
+    """An economy, where its solve starts, and who receives what. `known`: whether its reference is an equilibrium."""
+
+    economy: Economy
+    start: State
+    income: IncomeRule = LaissezFaire()
+    known: bool = True
+
+
 class Case(NamedTuple):
-    """An economy and where its solve starts. `inverted`: whether the data are an equilibrium of it."""
+    """A solve by name, which is made when its turn comes."""
 
     name: str
-    economy: Callable[[xr.Dataset], Economy]
-    inverted: bool = True
-    seed: int = 0
-
-    def start(self, economy: Economy) -> State:
-        """Noise around the data where these are the solution, the data where they are not."""
-        return perturbed(economy.reference, START, self.seed) if self.inverted else economy.reference
+    make: Callable[[Setting], Solve]
 
 
-def stronger(strength: float) -> Callable[[xr.Dataset], Economy]:
-    """CH's externalities times a factor, inverted again."""
+def inverted(seed: int = 0, **parameters: Any) -> Callable[[Setting], Solve]:
+    """The data inverted under these parameters, from noise around them."""
+
+    def make(setting: Setting) -> Solve:
+        economy = spatialjax.invert(setting.data(), **parameters)
+        return Solve(economy, perturbed(economy.reference, START, seed))
+
+    return make
+
+
+def stronger(strength: float, seed: int) -> Callable[[Setting], Solve]:
+    """CH's externalities times a factor, inverted again, from noise."""
     ch = OccupationSpillover()
-    spillover = OccupationSpillover(strength * ch.share, strength * ch.size)
-    return lambda data: spatialjax.invert(data, spillover=spillover)
+    return inverted(seed, spillover=OccupationSpillover(strength * ch.share, strength * ch.size))
 
 
-def costs_times(factor: float) -> Callable[[xr.Dataset], Economy]:
-    """Trade costs between cities times a factor."""
-    return lambda data: times_between_cities(spatialjax.invert(data), factor)
+def costs_times(factor: float) -> Callable[[Setting], Solve]:
+    """Trade costs between cities times a factor, from the data."""
+
+    def make(setting: Setting) -> Solve:
+        economy = times_between_cities(spatialjax.invert(setting.data()), factor)
+        return Solve(economy, economy.reference, known=False)
+
+    return make
 
 
-def with_small_costs(data: xr.Dataset) -> Economy:
-    """A thousandth of the log trade costs that there are."""
-    economy = spatialjax.invert(data)
+def with_small_costs(setting: Setting) -> Solve:
+    """A thousandth of the log trade costs that there are, from the data."""
+    economy = spatialjax.invert(setting.data())
     costs = economy.log_iceberg_cost
     small = jnp.where(jnp.isfinite(costs), 1e-3 * costs, jnp.inf)
-    return replace(economy, log_iceberg_cost=small)
+    return Solve(replace(economy, log_iceberg_cost=small), economy.reference, known=False)
+
+
+def grid(setting: Setting) -> Solve:
+    """Redding and Rossi-Hansberg's two countries of 900 cells, from a start that knows nothing of them."""
+    economy = helpman.grid_economy(helpman.read_productivity(published(setting)))
+    return Solve(economy, economy.reference, LocalLandRents(), known=False)
+
+
+def tariffs(setting: Setting) -> Solve:
+    """Caliendo and Parro's 31 countries and 40 sectors after NAFTA's tariffs, from the flows before."""
+    made = nafta.experiment(nafta.read_nafta(published(setting)))
+    return Solve(made.changed, made.before.state(), made.income, known=False)
+
+
+def published(setting: Setting) -> Path:
+    """The folder of other models' files."""
+    if setting.peers is None:
+        raise ValueError("name the folder of published files with --peers")
+    return setting.peers
 
 
 CASES = (
-    *(Case(f"1.6 times CH's externalities, start {seed}", stronger(1.6), seed=seed) for seed in range(3)),
-    *(Case(f"2 times CH's externalities, start {seed}", stronger(2.0), seed=seed) for seed in range(3)),
-    Case("trade elasticity 4", lambda data: spatialjax.invert(data, trade_elasticity=4.0)),
-    Case("trade elasticity 20", lambda data: spatialjax.invert(data, trade_elasticity=20.0)),
-    Case("location elasticity 5", lambda data: spatialjax.invert(data, location_elasticity=5.0)),
-    Case("location elasticity 10", lambda data: spatialjax.invert(data, location_elasticity=10.0)),
-    Case("costs between cities times 20: near autarky", costs_times(20.0), inverted=False),
-    Case("a thousandth of log costs: near none", with_small_costs, inverted=False),
+    *(Case(f"1.6 times CH's externalities, start {seed}", stronger(1.6, seed)) for seed in range(3)),
+    *(Case(f"2 times CH's externalities, start {seed}", stronger(2.0, seed)) for seed in range(3)),
+    Case("trade elasticity 4", inverted(trade_elasticity=4.0)),
+    Case("trade elasticity 20", inverted(trade_elasticity=20.0)),
+    Case("location elasticity 5", inverted(location_elasticity=5.0)),
+    Case("location elasticity 10", inverted(location_elasticity=10.0)),
+    Case("costs between cities times 20: near autarky", costs_times(20.0)),
+    Case("a thousandth of log costs: near none", with_small_costs),
 )
+PUBLISHED_CASES = (
+    Case("RRH's grid of 30 x 30, workers perfectly mobile within two countries", grid),
+    Case("CP's 31 countries and 40 sectors with input links, NAFTA's tariffs", tariffs),
+)
+"""Cases on files that other models' authors publish, where a folder has them."""
 
 
-def hard_rows(setting: Setting, cases: tuple[Case, ...] = CASES) -> Iterator[Row]:
+def cases_of(setting: Setting) -> tuple[Case, ...]:
+    """The cases that can be made: the first alone where only the program is checked."""
+    if setting.quick:
+        return CASES[:1]
+    return CASES if setting.peers is None else (*CASES, *PUBLISHED_CASES)
+
+
+def hard_rows(setting: Setting) -> Iterator[Row]:
     """How the library solves each case, to which equilibrium, and how many directions grow there."""
-    data = setting.data()
-    for case in cases:
-        economy = case.economy(data)
-        start = case.start(economy)
+    for case in cases_of(setting):
+        made = case.make(setting)
 
-        def solve(economy=economy, start=start) -> Equilibrium:
+        def solve(made=made) -> Equilibrium:
             return spatialjax.solve(
-                economy, initial=start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS, throw=False
+                made.economy,
+                made.income,
+                initial=made.start,
+                tolerance=TOLERANCE,
+                max_evaluations=MAX_EVALUATIONS,
+                throw=False,
             )
 
-        timing, found = measure(solve, repeats=1, time_limit=setting.limit)
-        yield {"problem": case.name, **timing.row(), **how_it_ended(found), **_which(case, economy, found)}
+        timing, found = measure(solve, repeats=setting.few, time_limit=setting.limit)
+        yield {"problem": case.name, **timing.row(), **how_it_ended(found), **_which(made, found)}
         jax.clear_caches()
 
 
-def _which(case: Case, economy: Economy, found: Equilibrium) -> Row:
+def _which(made: Solve, found: Equilibrium) -> Row:
     if not bool(found.converged):
         return {}
     lives = np.asarray(found.employment) > 0
-    moved = np.abs(np.asarray(found.state().log_employment - economy.reference.log_employment))[lives].max()
-    growing = stability(economy, found, count=ARNOLDI_STEPS, steps=ARNOLDI_STEPS).unstable_directions
-    return {"moved": float(moved) if case.inverted else None, "growing": growing}
+    moved = np.abs(np.asarray(found.state().log_employment - made.economy.reference.log_employment))[lives].max()
+    report = stability(made.economy, found, income=made.income, count=ARNOLDI_STEPS, steps=ARNOLDI_STEPS)
+    return {"moved": float(moved) if made.known else None, "growing": report.unstable_directions}
 
 
 def hard_table(rows: list[Row]) -> list[str]:
