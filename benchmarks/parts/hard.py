@@ -12,9 +12,9 @@ from ..report import memory_line
 
 CASES_NOTE = (
     "Economies inverted from the data are solved from 5% noise on every unknown, changed ones from the data, RRH's "
-    "grid from a start that knows nothing of it, CP's countries from the equilibrium before. Eigenvalues of the reduced "
-    "map above 1 are directions in which migration grows: at least so many, found in 120 Arnoldi steps. The last two "
-    "cases need their authors' files (`--peers FOLDER`)."
+    "grid from a start that knows nothing of it, CP's countries from the equilibrium before. Eigenvalues of the "
+    "reduced map above 1 are directions in which migration grows: at least so many, found in 120 Arnoldi steps. The "
+    "last two cases need their authors' files (`--peers FOLDER`)."
 )
 STRENGTH = 1.6
 START = 0.05
