@@ -30,7 +30,6 @@ from spatialjax.cities.scenarios import Changes, Scenarios
 from spatialjax.cities.state import State
 from spatialjax.devices import Devices, mesh_over
 from spatialjax.errors import ModelError
-from spatialjax.numerics.anderson import Iterate
 from spatialjax.numerics.dependence import depends
 from spatialjax.numerics.implicit import local_newton
 from spatialjax.numerics.lane_pool import LANES_ON_CPU, Problems, gathered, lanes_that_fit, work_off
@@ -234,8 +233,7 @@ def _shared(scenarios: Scenarios, changed, start: State, varies) -> tuple[Any, L
     def evaluate(packed):
         return pack(excess(unpack(packed, start), system))
 
-    first = Iterate(pack(start), evaluate(pack(start)))
-    near = approached(evaluate, first, relaxation_of(start), MAX_SWEEPS + 1).best.state
+    near = approached(evaluate, pack(start), relaxation_of(start), MAX_SWEEPS + 1).best.state
     inverse = local_newton(near, system, start, excess, localise)
     return eqx.filter(system, varies, inverse=True), inverse.astype(jnp.float32)
 

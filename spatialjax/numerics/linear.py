@@ -24,12 +24,17 @@ class LinearSolution(NamedTuple):
     converged: Bool[Array, ""]
 
 
-class _Cycle(NamedTuple):
+class _Descent(NamedTuple):
+    """`taken` directions of this cycle are known; `fresh`: the residual was just computed from the solution itself."""
+
     solution: Float[Array, " n"]
     residual: Float[Array, " n"]
     directions: Float[Array, "memory n"]
     images: Float[Array, "memory n"]
     taken: Int[Array, ""]
+    fresh: Bool[Array, ""]
+    cycles: Int[Array, ""]
+    products: Int[Array, ""]
 
 
 def solve_linear(
@@ -56,45 +61,46 @@ def solve_linear(
     """
     target = tolerance * jnp.linalg.norm(right_hand_side)
 
-    def step(cycle: _Cycle) -> _Cycle:
-        direction = preconditioner(cycle.residual)
+    def allowed(descent: _Descent):
+        return True if max_products is None else descent.products < max_products
+
+    def unfinished(descent: _Descent):
+        goes_on = (descent.cycles < max_cycles) & allowed(descent) & (jnp.linalg.norm(descent.residual) > 2 * target)
+        return ~descent.fresh | goes_on
+
+    def step(descent: _Descent) -> _Descent:
+        # One product serves both a new direction and, at the end of a cycle, the residual of the solution: programs with
+        # one copy of the operator compile faster.
+        goes_on = (descent.taken < memory) & allowed(descent) & (jnp.linalg.norm(descent.residual) > target)
+        direction = jnp.where(goes_on, preconditioner(descent.residual), descent.solution)
         image = operator(direction)
+        fresh_residual = right_hand_side - image
+        known = jnp.arange(memory) < descent.taken
         for _ in range(2):  # once is not enough when directions are nearly parallel
-            overlap = cycle.images @ image
-            image = image - overlap @ cycle.images
-            direction = direction - overlap @ cycle.directions
+            overlap = jnp.where(known, descent.images @ image, 0.0)
+            image = image - overlap @ descent.images
+            direction = direction - overlap @ descent.directions
         norm = jnp.linalg.norm(image)
         scale = jnp.where(norm > 0, 1 / jnp.where(norm > 0, norm, 1.0), 0.0)
         direction, image = direction * scale, image * scale
-        length = image @ cycle.residual
-        return _Cycle(
-            cycle.solution + length * direction,
-            cycle.residual - length * image,
-            cycle.directions.at[cycle.taken].set(direction),
-            cycle.images.at[cycle.taken].set(image),
-            cycle.taken + 1,
+        length = jnp.where(goes_on, image @ descent.residual, 0.0)
+        return _Descent(
+            descent.solution + length * direction,
+            jnp.where(goes_on, descent.residual - length * image, fresh_residual),
+            descent.directions.at[descent.taken].set(direction, mode="drop"),
+            descent.images.at[descent.taken].set(image, mode="drop"),
+            jnp.where(goes_on, descent.taken + 1, 0),
+            ~goes_on,
+            descent.cycles + ~goes_on,
+            descent.products + 1,
         )
-
-    def allowed(products):
-        return True if max_products is None else products < max_products
-
-    def run_cycle(carry):
-        solution, residual, cycles, products = carry
-        empty = jnp.zeros((memory, residual.size), residual.dtype)
-        cycle = jax.lax.while_loop(
-            lambda c: (c.taken < memory) & allowed(products + c.taken) & (jnp.linalg.norm(c.residual) > target),
-            step,
-            _Cycle(solution, residual, empty, empty, jnp.zeros_like(products)),
-        )
-        fresh_residual = right_hand_side - operator(cycle.solution)
-        return cycle.solution, fresh_residual, cycles + 1, products + cycle.taken + 1
 
     zero = jnp.zeros((), int)
-    solution, residual, _, products = jax.lax.while_loop(
-        lambda carry: (carry[2] < max_cycles) & allowed(carry[3]) & (jnp.linalg.norm(carry[1]) > 2 * target),
-        run_cycle,
-        (jnp.zeros_like(right_hand_side), right_hand_side, zero, zero),
+    nothing = jnp.zeros((memory, right_hand_side.size), right_hand_side.dtype)
+    at_zero = _Descent(
+        jnp.zeros_like(right_hand_side), right_hand_side, nothing, nothing, zero, jnp.ones((), bool), zero, zero
     )
-    norm = jnp.linalg.norm(residual)
+    found = jax.lax.while_loop(unfinished, step, at_zero)
+    norm = jnp.linalg.norm(found.residual)
     scale = jnp.where(target > 0, target / tolerance, 1.0)
-    return LinearSolution(solution, norm / scale, products, norm <= 2 * target)
+    return LinearSolution(found.solution, norm / scale, found.products, norm <= 2 * target)

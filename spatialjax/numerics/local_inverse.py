@@ -39,7 +39,9 @@ def local_inverse(
     def column(direction):
         return signs * push(signs * direction)
 
-    columns = jax.lax.map(column, jnp.eye(variables, dtype=state.dtype), batch_size=min(chunk, variables))
+    chunk = min(chunk, variables)
+    padded = jnp.eye(variables + -variables % chunk, variables, dtype=state.dtype)  # else the rest is compiled once more
+    columns = jax.lax.map(column, padded, batch_size=chunk)[:variables]
     damped = jnp.broadcast_to(damping, state.shape)[:, :, None] * jnp.eye(variables, dtype=state.dtype)
     blocks = damped - jnp.transpose(columns, (1, 2, 0))
     # Single precision is enough for a preconditioner, and takes half the time.

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from spatialjax.numerics.anderson import Iterate, accelerated_round
 from spatialjax.numerics.batched_inverse import determinant_signs
 from spatialjax.numerics.implicit import implicit_tangent, local_newton
+from spatialjax.numerics.local_inverse import Packed
 from spatialjax.numerics.newton_krylov import krylov_step, no_step
 from spatialjax.numerics.packing import pack, unpack
 from spatialjax.numerics.safe_math import largest
@@ -193,8 +194,7 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
         )
 
     state = pack(initial)
-    first = Iterate(state, evaluate(state))
-    approach = approached(evaluate, first, relaxation, max_evaluations)
+    approach = approached(evaluate, state, relaxation, max_evaluations)
     search = jax.lax.while_loop(
         search_on,
         run_round,
@@ -205,13 +205,13 @@ def _root(args, initial, relaxation, limits, *, residual, localise):
             jnp.full((state.shape[0], 1), PACE, state.dtype),
             jnp.asarray(LOCAL),
             approach.best,
-            1 + approach.sweeps,
+            approach.evaluations,
             jnp.zeros((), bool),
             jnp.zeros((), bool),
             jnp.zeros((), int),
             jnp.zeros((), int),
             jnp.asarray(FIRST_MARCH),
-            1 + approach.sweeps,
+            approach.evaluations,
             jnp.zeros((), int),
         ),
     )
@@ -296,27 +296,32 @@ class Approach(NamedTuple):
     error: Float[Array, ""]
     best: Iterate
     best_error: Float[Array, ""]
-    sweeps: Int[Array, ""]
+    evaluations: Int[Array, ""]
 
 
-def approached(evaluate, first: Iterate, relaxation, max_evaluations) -> Approach:
-    """Damped sweeps until the residual is small enough for Newton steps, or grows."""
+def approached(evaluate, start: Packed, relaxation, max_evaluations) -> Approach:
+    """Damped sweeps until the residual is small enough for Newton steps, or grows.
+
+    The start is evaluated first, as the end of a sweep from it without a residual.
+    """
 
     def far(approach: Approach):
-        sweeping = (approach.sweeps < MAX_SWEEPS) & (1 + approach.sweeps < max_evaluations)
-        return sweeping & (approach.error > APPROACHED) & (approach.error < 2 * approach.best_error)
+        sweeping = (approach.evaluations <= MAX_SWEEPS) & (approach.evaluations < max_evaluations)
+        grows = approach.error >= 2 * approach.best_error
+        return (approach.evaluations == 0) | (sweeping & (approach.error > APPROACHED) & ~grows)
 
     def sweep(approach: Approach) -> Approach:
         state = approach.current.state + relaxation * approach.current.residual
         current = Iterate(state, evaluate(state))
         error = largest(current.residual)
-        improved = error < approach.best_error
+        improved = (error < approach.best_error) | (approach.evaluations == 0)
         best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), current, approach.best)
         best_error = jnp.where(improved, error, approach.best_error)
-        return Approach(current, error, best, best_error, approach.sweeps + 1)
+        return Approach(current, error, best, best_error, approach.evaluations + 1)
 
-    error = largest(first.residual)
-    return jax.lax.while_loop(far, sweep, Approach(first, error, first, error, jnp.zeros((), int)))
+    at_start = Iterate(start, jnp.zeros_like(start))
+    unknown = jnp.full((), jnp.inf, start.dtype)
+    return jax.lax.while_loop(far, sweep, Approach(at_start, unknown, at_start, unknown, jnp.zeros((), int)))
 
 
 @_root.def_jvp
