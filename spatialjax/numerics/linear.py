@@ -69,8 +69,8 @@ def solve_linear(
         return ~descent.fresh | goes_on
 
     def step(descent: _Descent) -> _Descent:
-        # One product serves both a new direction and, at the end of a cycle, the residual of the solution: programs with
-        # one copy of the operator compile faster.
+        # One product serves both a new direction and, at the end of a cycle, the residual of the solution: a program
+        # with one copy of the operator compiles faster.
         goes_on = (descent.taken < memory) & allowed(descent) & (jnp.linalg.norm(descent.residual) > target)
         direction = jnp.where(goes_on, preconditioner(descent.residual), descent.solution)
         image = operator(direction)

@@ -40,7 +40,8 @@ def local_inverse(
         return signs * push(signs * direction)
 
     chunk = min(chunk, variables)
-    padded = jnp.eye(variables + -variables % chunk, variables, dtype=state.dtype)  # else the rest is compiled once more
+    # Whole chunks only: what remains would be compiled once more.
+    padded = jnp.eye(variables + -variables % chunk, variables, dtype=state.dtype)
     columns = jax.lax.map(column, padded, batch_size=chunk)[:variables]
     damped = jnp.broadcast_to(damping, state.shape)[:, :, None] * jnp.eye(variables, dtype=state.dtype)
     blocks = damped - jnp.transpose(columns, (1, 2, 0))
