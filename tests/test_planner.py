@@ -564,6 +564,13 @@ class TestPath:
         assert path.steps > 20
         assert max(taken) == 1.0
 
+    def test_few_steps_are_made_in_vain(self):
+        """The next step is one whose move is within the limit, by the move of the last: ten limits take 13 steps."""
+        branch = Branch(lambda t: 10 * MAX_JUMP * t)
+        path = follow_path(branch, branch.at(0.0))
+        assert path.complete
+        assert path.steps == 1 + 13  # the first is too long
+
     def test_that_fails_at_once_goes_nowhere(self):
         branch = Branch(lambda t: t, fold=-1.0)
         start = Branch(lambda t: t).at(0.0)
