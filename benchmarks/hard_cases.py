@@ -133,7 +133,7 @@ def hard_rows(setting: Setting) -> Iterator[Row]:
         def solve(made=made) -> Equilibrium:
             return spatialjax.solve(
                 made.economy,
-                made.income,
+                income=made.income,
                 initial=made.start,
                 tolerance=TOLERANCE,
                 max_evaluations=MAX_EVALUATIONS,

@@ -25,6 +25,7 @@ from benchmarks import (  # noqa: E402
     recorded,
 )
 from benchmarks.figure import draw  # noqa: E402
+from benchmarks.hard_cases import CASES, PUBLISHED_CASES, cases_of, hard_rows, hard_table  # noqa: E402
 from benchmarks.parts import PARTS  # noqa: E402
 from benchmarks.processes import PartError, in_own_process  # noqa: E402
 from benchmarks.protocol import Part, Setting  # noqa: E402
@@ -129,6 +130,20 @@ def test_the_floor_is_of_the_bandwidth_at_the_kernels_size():
     assert floors.evaluation_floor(results, 400) == pytest.approx(2 * 25.6e6 / 1e9)
     assert floors.batched_floor(results, 100) == pytest.approx(4 * 20 * 1e4 / 8e9)
     assert floors.evaluation_floor({}, 100) is None
+
+
+def test_hard_cases_are_told_by_evaluations_and_eigenvalues(tmp_path):
+    """The first case on few random cities; those of published files are among them where a folder is named."""
+    setting = Setting(quick=True, repeats=1, limit=5.0)
+    (row,) = hard_rows(setting)
+    assert row["problem"] == CASES[0].name
+    assert row["evaluations"] > 1
+    assert row["moved"] < 1e-6
+    assert row["growing"] >= 0
+    lines = hard_table([row])
+    assert "the data's" in lines[-1]
+    assert len(cases_of(Setting(peers=tmp_path))) == len(CASES) + len(PUBLISHED_CASES)
+    assert cases_of(Setting()) == CASES
 
 
 def test_the_figure_shows_what_was_measured():
