@@ -11,6 +11,7 @@ import spatialjax as sj
 from spatialjax.cities.spillovers import IndustrySpillover
 from spatialjax.workflow.cases import Case
 from spatialjax.workflow.hub_statements import EXCEPTIONS, WORDS, hub_statements
+from spatialjax.workflow.statement import Statement
 
 CITIES = 9
 
@@ -48,6 +49,13 @@ def group_mean(data, case, group, change, weight):
 def log_change(case, name):
     before, after = (found[name].transpose("city", "sector").values for found in (case.result, case.optimum))
     return np.log(after) - np.log(before)
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_what_is_not_a_number_confirms_nothing(rises):
+    assert not Statement.of_sign("SH", "it moves", "slope", np.nan, rises).holds
+    assert Statement.of_sign("SH", "it moves", "slope", 1.0 if rises else -1.0, rises).holds
+    assert not Statement.of_sign("SH", "it moves", "slope", -1.0 if rises else 1.0, rises).holds
 
 
 def test_there_are_statements_of_all_groups(said):

@@ -49,12 +49,12 @@ def hub_statements(data: xr.Dataset, case: Case) -> Iterator[Statement]:
 
 
 def _concentration(words: str, percent: float, *, rises: bool) -> Statement:
-    return Statement(
+    return Statement.of_sign(
         SOURCE,
         f"{words} {'concentrate' if rises else 'spreads over cities'}",
         "percent change of the Herfindahl index of employment over cities",
         percent,
-        (percent > 0) == rises,
+        rises,
     )
 
 

@@ -18,8 +18,11 @@ class Statement:
 
     @classmethod
     def of_sign(cls, source: str, statement: str, measure: str, value: float, rises: bool) -> "Statement":
-        """One that holds where the number is positive if it says that something `rises`, and not positive otherwise."""
-        return cls(source, statement, measure, float(value), bool((value > 0) == rises))
+        """One that holds where the number is positive if it says that something `rises`, and negative otherwise.
+
+        A value that is not a number confirms nothing.
+        """
+        return cls(source, statement, measure, float(value), bool(value > 0 if rises else value < 0))
 
 
 COLUMNS = [field.name for field in fields(Statement)]
