@@ -1,11 +1,10 @@
 """Solves that are hard: strong externalities, extreme elasticities and trade costs, each from a start that is off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -125,24 +124,23 @@ def cases_of(setting: Setting) -> tuple[Case, ...]:
     return CASES if setting.peers is None else (*CASES, *PUBLISHED_CASES)
 
 
-def hard_rows(setting: Setting) -> Iterator[Row]:
-    """How the library solves each case, to which equilibrium, and how many directions grow there."""
-    for case in cases_of(setting):
-        made = case.make(setting)
+def hard_row(name: str, setting: Setting) -> Row:
+    """How the library solves a case, to which equilibrium, and how many directions grow there."""
+    case = next(case for case in cases_of(setting) if case.name == name)
+    made = case.make(setting)
 
-        def solve(made=made) -> Equilibrium:
-            return spatialjax.solve(
-                made.economy,
-                income=made.income,
-                initial=made.start,
-                tolerance=TOLERANCE,
-                max_evaluations=MAX_EVALUATIONS,
-                throw=False,
-            )
+    def solve() -> Equilibrium:
+        return spatialjax.solve(
+            made.economy,
+            income=made.income,
+            initial=made.start,
+            tolerance=TOLERANCE,
+            max_evaluations=MAX_EVALUATIONS,
+            throw=False,
+        )
 
-        timing, found = measure(solve, repeats=setting.few, time_limit=setting.limit)
-        yield {"problem": case.name, **timing.row(), **how_it_ended(found), **_which(made, found)}
-        jax.clear_caches()
+    timing, found = measure(solve, repeats=setting.few, time_limit=setting.limit)
+    return {"problem": name, **timing.row(), **how_it_ended(found), **_which(made, found)}
 
 
 def _which(made: Solve, found: Equilibrium) -> Row:

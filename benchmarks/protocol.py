@@ -1,6 +1,6 @@
 """What a part of the benchmarks is: something to measure, and the tables that tell what was found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,12 +46,13 @@ class Part(NamedTuple):
     """One part of the benchmarks.
 
     - `title`: of its tables, given what was found.
-    - `run`: measure, given the setting; it calls `processes.in_own_process`.
+    - `run`: measure, given the setting; it calls `processes.in_own_process`. One of many long steps yields what is
+      known after each.
     - `describe`: lines of Markdown, given what was found and the results of all parts.
     - `standard`: whether it is measured unless parts are named.
     """
 
     title: Callable[[Row], str]
-    run: Callable[[Setting], Row]
+    run: Callable[[Setting], Row | Iterator[Row]]
     describe: Callable[[Row, Row], list[str]]
     standard: bool = True

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -24,7 +24,7 @@ def file_of(folder: Path, date: str, where: Row, quick: bool) -> Path:
 
 
 def measure_into(names: Iterable[str], setting: Setting, folder: Path, into: Path | None = None) -> Path:
-    """Measure parts one after the other; each is written, with its tables, as soon as it is known.
+    """Measure parts one after the other; each is written, with its tables, as soon as it, or a step of it, is known.
 
     A part that fails says so in its place, and the others go on. Returns the JSON file.
     """
@@ -33,24 +33,29 @@ def measure_into(names: Iterable[str], setting: Setting, folder: Path, into: Pat
     path = into or file_of(folder, date, where, setting.quick)
     for name in names:
         print(f"{name} ...", flush=True)
-        found = measure_part(name, setting)
-        _merge(path, date, setting, where, {name: found})
-        took = f"{found['measured']['seconds']:.0f} s"
-        print(f"{name}: {'failed' if 'failed' in found else took}", flush=True)
+        for found in measure_part(name, setting):
+            _merge(path, date, setting, where, {name: found})
+            took = f"{found['measured']['seconds']:.0f} s"
+            print(f"{name}: {'failed' if 'failed' in found else took}", flush=True)
     return path
 
 
-def measure_part(name: str, setting: Setting) -> Row:
-    """One part, and when it was measured."""
+def measure_part(name: str, setting: Setting) -> Iterator[Row]:
+    """One part, and when it was measured; a part of many steps as known after each."""
     at, load, began = datetime.datetime.now(), os.getloadavg()[0], perf_counter()
+    for found in _found(name, setting):
+        took = perf_counter() - began
+        measured = {"at": at.isoformat(" ", "minutes"), "seconds": took, "load_average_at_start": load}
+        yield {**found, "measured": measured}
+
+
+def _found(name: str, setting: Setting) -> Iterator[Row]:
     try:
         found = PARTS[name].run(setting)
+        yield from (found,) if isinstance(found, dict) else found
     except PartError as error:
         print(error, flush=True)
-        found = {"failed": str(error)}
-    took = perf_counter() - began
-    measured = {"at": at.isoformat(" ", "minutes"), "seconds": took, "load_average_at_start": load}
-    return {**found, "measured": measured}
+        yield {"failed": str(error)}
 
 
 def _merge(path: Path, date: str, setting: Setting, where: Row, found: Row) -> None:
