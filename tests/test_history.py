@@ -187,7 +187,7 @@ def test_too_many_steps_and_wrong_orders_are_refused(past, target, steps):
 
 
 def test_contributions_add_up_to_the_whole_change(found):
-    for name in default_outcomes(2):
+    for name in default_outcomes((0, 1)):
         np.testing.assert_allclose(found.contributions[name].sum(0), found.total(name), atol=1e-12)
         np.testing.assert_allclose(found.order_free[name].sum(0), found.total(name), atol=1e-12)
     table = found.table()
@@ -291,6 +291,23 @@ def test_a_step_without_equilibrium_is_named(past, target, monkeypatch):
     mixed = eqx.tree_at(lambda e: e.population, target, past.population)
     with pytest.raises(ConvergenceError, match=r"no equilibrium after people: .* the path ends at 0\.000"):
         sj.decompose(mixed, target, {"people": "population"}, order_free=False)
+
+
+def test_occupations_are_compared_by_name(found, past, target, steps):
+    """Named the other way round, shares are the rest's and ratios the inverse; a stage needs no other solve."""
+    first, second = target.labels.occupation
+    assert found.compared == (first, second)
+    reverse = sj.decompose(past, target, steps, compared=(second, first), order_free=False)
+    np.testing.assert_allclose(reverse.values["log_welfare_ratio"], -found.values["log_welfare_ratio"], rtol=1e-6)
+    np.testing.assert_allclose(reverse.values["national_share"], 1 - found.values["national_share"], rtol=1e-6)
+    np.testing.assert_allclose(reverse.values["share_with_size"], -found.values["share_with_size"], rtol=1e-6)
+    np.testing.assert_allclose(reverse.values["premium_with_size"], -found.values["premium_with_size"], rtol=1e-6)
+    tables = [welfare_table(each, optima=False) for each in (found, reverse)]
+    ratios = [table.frame((first, second))["ratio"] for table in tables]
+    np.testing.assert_allclose(ratios[1], 1 / ratios[0], rtol=1e-6)
+    np.testing.assert_allclose(tables[1].baseline_ratio, 1 / tables[0].baseline_ratio, rtol=1e-6)
+    with pytest.raises(ModelError, match="compared must name two of the occupations"):
+        sj.decompose(past, target, steps, compared=(first, "baker"))
 
 
 # Table 3
@@ -506,7 +523,9 @@ def configured(folder, text):
 
 
 def test_a_run_of_two_data_sets_of_ones_own(files, found, tmp_path):
-    config = configured(files, "[decomposition]\nwithout_externalities = false\n")
+    config = configured(
+        files, '[decomposition]\nwithout_externalities = false\n[report]\noccupations = ["occupation 1", "occupation 0"]\n'
+    )
     outcome = run_history(config, tmp_path)
     names = {path.name for path in outcome.files}
     assert {"decomposition.nc", "stages.nc", "welfare.csv", "welfare.tex", "contributions.csv", "run.json"} <= names
@@ -518,6 +537,10 @@ def test_a_run_of_two_data_sets_of_ones_own(files, found, tmp_path):
     assert len(welfare) == 11
     assert "occupation 0 (CH)" not in welfare  # not CH's years
     assert outcome.figures["published (CH)"].isna().all()
+    assert "welfare of occupation 1 over that of occupation 0" in outcome.figures["figure"].str.cat(sep="\n")
+    np.testing.assert_allclose(
+        outcome.decompositions[True].values["national_share"], 1 - found.values["national_share"], rtol=1e-6
+    )
     saved = xr.load_dataset(tmp_path / "decomposition.nc")
     np.testing.assert_allclose(
         saved["log_welfare_contribution"].sum("step"), np.diff(saved["log_welfare"][[0, -1]], axis=0)[0], atol=1e-12

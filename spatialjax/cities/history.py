@@ -20,9 +20,10 @@ from spatialjax.cities.history_attribution import (
     shapley,
     stages_of,
 )
-from spatialjax.cities.history_outcomes import Outcome, default_outcomes
+from spatialjax.cities.history_outcomes import Outcome, Positions, default_outcomes
 from spatialjax.cities.history_solve import Solver, solve_near, solve_order, solve_sets
 from spatialjax.cities.history_steps import Steps, Transition
+from spatialjax.cities.outcomes import OccupationPair
 from spatialjax.cities.planner import Optimum, optimum
 from spatialjax.devices import Devices
 from spatialjax.errors import ModelError
@@ -50,6 +51,7 @@ class Decomposition:
     - `gap`: largest difference in log employment between the target's own equilibrium and the one that the steps
       lead to. Above 1e-4 these are two equilibria, and the last step's contribution has the jump between them.
     - `notes`: what to bear in mind with these economies.
+    - `compared`: the occupation whose share outcomes tell of, and the one that it is compared with; None for one alone.
     - `transition`, `solver`: what the stages are made and solved with.
     """
 
@@ -63,8 +65,14 @@ class Decomposition:
     optima: tuple[Optimum, Optimum] | None
     gap: float
     notes: tuple[str, ...]
+    compared: OccupationPair | None
     transition: Transition
     solver: Solver
+
+    @property
+    def compared_positions(self) -> Positions | None:
+        """Where the compared occupations stand among those of the economies."""
+        return _compared_positions(self.economies[0], self.compared)
 
     def leave_out(self, step: str) -> tuple[Economy, Equilibrium]:
         """The target without what one step changes, and its equilibrium (CH Table 3, rows 10 and 21).
@@ -138,6 +146,7 @@ def decompose(
     permutations: int | None = None,
     seed: int = 0,
     optima: bool = False,
+    compared: OccupationPair | None = None,
     tolerance: float = 1e-10,
     max_evaluations: int = 2000,
     devices: Devices | None = None,
@@ -165,6 +174,7 @@ def decompose(
       leaf that differs must be moved.
     - `order`: names of the steps in the order to make them in; by default as in `steps`.
     - `outcomes`: functions of economy and equilibrium to a number or an array; by default [`default_outcomes`][].
+    - `compared`: names of the two occupations that these tell of; by default the first two.
     - `order_free`: average over orders. All orders, for up to eight steps.
     - `permutations`: average over so many orders drawn at random instead, with standard errors; `seed` is theirs.
     - `optima`: find the planner's optima at both ends, with certificates.
@@ -172,14 +182,16 @@ def decompose(
     - `progress`: called with the sets of steps that are solved and all there are.
 
     **Raises:** `ModelError` for steps that do not make the one economy the other, an order that is not of these steps,
-    or more than eight steps without `permutations`; `ConvergenceError` naming the steps after which there is no
-    equilibrium that small changes lead to. Not inside `jax.jit` or `jax.grad`: starts are chosen by looking at values.
+    occupations that are none, or more than eight steps without `permutations`; `ConvergenceError` naming the steps
+    after which there is no equilibrium that small changes lead to. Not inside `jax.jit` or `jax.grad`: starts are
+    chosen by looking at values.
     """
     _refuse_tracers(baseline, target)
     transition = Transition.of(baseline, target, steps)
     positions = _positions(transition.steps, order)
     _check_count(len(positions), order_free, permutations)
-    outcomes = default_outcomes(len(baseline.labels.occupation)) if outcomes is None else outcomes
+    compared = _compared(baseline, compared)
+    outcomes = default_outcomes(_compared_positions(baseline, compared)) if outcomes is None else outcomes
     solver = Solver(tolerance, max_evaluations, devices)
 
     found, gap = solve_order(transition, positions, solver)
@@ -206,9 +218,25 @@ def decompose(
         optima=_optima(economies, stages) if optima else None,
         gap=gap,
         notes=_notes(transition, gap),
+        compared=compared,
         transition=transition,
         solver=solver,
     )
+
+
+def _compared(economy: Economy, names: OccupationPair | None) -> OccupationPair | None:
+    """The occupations to compare: those named, or the first two."""
+    known = economy.labels.occupation
+    if names is None:
+        return (known[0], known[1]) if len(known) > 1 else None
+    if len(names) != 2 or names[0] == names[1] or not set(names) <= set(known):
+        raise ModelError(f"compared must name two of the occupations {', '.join(map(repr, known))}, found {names!r}")
+    return names[0], names[1]
+
+
+def _compared_positions(economy: Economy, names: OccupationPair | None) -> Positions | None:
+    known = economy.labels.occupation
+    return None if names is None else (known.index(names[0]), known.index(names[1]))
 
 
 def _averages(outcomes, values, steps: int, orders, order_free: bool) -> tuple[dict | None, dict | None]:

@@ -8,6 +8,7 @@ import pandas as pd
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium
 from spatialjax.cities.history import Decomposition
+from spatialjax.cities.history_outcomes import Positions
 from spatialjax.cities.planner import Optimum, optimum
 from spatialjax.errors import ModelError
 
@@ -52,25 +53,28 @@ class WelfareTable:
 
     - `rows`: names of the rows.
     - `relative`: welfare (row, occupation) over that at the Baseline stage; NaN where there is no certified optimum.
-    - `baseline_ratio`: welfare of the first occupation over that of the second at the Baseline stage.
+    - `compared`: positions of the occupations whose welfare `ratio` and `baseline_ratio` compare; None for one alone.
+    - `baseline_ratio`: welfare of the first of them over that of the second at the Baseline stage.
     - `left_out`: equilibrium of the target without the step that is left out, if one is.
     - `optima`: of the target, and of the target without that step, where asked for; certified or not.
     """
 
     rows: tuple[str, ...]
     relative: Array
+    compared: Positions | None
     baseline_ratio: float
     left_out: Equilibrium | None
     optima: tuple[Optimum, ...]
 
     def frame(self, occupations: tuple[str, ...], published: bool | None = None) -> pd.DataFrame:
-        """A row a row of the table: welfare by occupation, and the ratio of the first two.
+        """A row a row of the table: welfare by occupation, and the ratio of those compared.
 
         `published` adds CH's numbers, with externalities (True) or without (False).
         """
         frame = pd.DataFrame(self.relative, columns=list(occupations), index=pd.Index(self.rows, name="row"))
-        if len(occupations) > 1:
-            frame["ratio"] = frame.iloc[:, 0] / frame.iloc[:, 1]
+        if self.compared is not None:
+            first, second = self.compared
+            frame["ratio"] = frame.iloc[:, first] / frame.iloc[:, second]
         if published is not None and len(PUBLISHED[published]) == len(frame):
             for column, values in zip(list(frame.columns), np.transpose(PUBLISHED[published]), strict=False):
                 frame[f"{column} (CH)"] = values
@@ -113,8 +117,9 @@ def welfare_table(
             best.append(_optimum(economy, without))
             rows.append(f"optimum without the change in {left_out}")
             welfare.append(_at_optimum(best[1]))
-    ratio = float(base[0] / base[1]) if base.size > 1 else float("nan")
-    return WelfareTable(tuple(rows), np.stack(welfare) / base, ratio, without, tuple(best))
+    compared = found.compared_positions
+    ratio = float("nan") if compared is None else float(base[compared[0]] / base[compared[1]])
+    return WelfareTable(tuple(rows), np.stack(welfare) / base, compared, ratio, without, tuple(best))
 
 
 def _optimum(economy: Economy, equilibrium: Equilibrium) -> Optimum:

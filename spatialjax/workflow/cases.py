@@ -17,7 +17,7 @@ from spatialjax.cities.policy_effect import PolicyEffect
 from spatialjax.cities.variants import homogeneous_links, without_trade_costs
 from spatialjax.cities.wedge import wedge
 from spatialjax.errors import ConfigError
-from spatialjax.workflow.schema import CounterfactualSection, RunConfig, VariantSection
+from spatialjax.workflow.schema import CounterfactualSection, ReportSection, RunConfig, VariantSection
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Case:
         return replace(self, allocation=found.equilibrium, optimum=found.to_xarray(data))
 
 
-def compared_occupations(config: RunConfig, data: xr.Dataset) -> OccupationPair | None:
+def compared_occupations(report: ReportSection | None, data: xr.Dataset) -> OccupationPair | None:
     """The two occupations that a run tells of: those configured, or the data's first two; None where there is one.
 
     **Raises:** `ConfigError` where the data have no occupation of a configured name.
     """
-    if config.report is None or config.report.occupations is None:
+    if report is None or report.occupations is None:
         return first_two(data)
     known = [str(name) for name in data["occupation"].values]
-    first, second = config.report.occupations
+    first, second = report.occupations
     if not {first, second} <= set(known):
         raise ConfigError(
             f"report.occupations: must be two of the data's occupations {', '.join(map(repr, known))}, found "

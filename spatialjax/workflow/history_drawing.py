@@ -22,7 +22,7 @@ def draw_history(
     baseline: Equilibrium,
     labels: tuple[str, str] = ("baseline", "target"),
 ) -> list[Path]:
-    """Draw the figures, one file each, of economies with two occupations.
+    """Draw the figures, one file each, of economies with two occupations or more.
 
     **Arguments:**
 
@@ -30,7 +30,7 @@ def draw_history(
     - `baseline`: the stage whose shares and sizes are on horizontal axes.
     - `labels`: names of the two economies.
     """
-    if data.sizes["occupation"] != 2:
+    if found[True].compared is None:
         return []
     paths: list[Path] = []
     for name, figure in _figures(data, found, technology, baseline, labels):
@@ -42,10 +42,11 @@ def _figures(
     data: xr.Dataset, found: Mapping[bool, Decomposition], technology: pd.DataFrame, baseline: Equilibrium, labels
 ) -> Named:
     decomposition, before = found[True], baseline.to_xarray(data)
+    of = None if decomposition.compared is None else decomposition.compared[0]
     results = {labels[0]: before, labels[1]: decomposition.stages[-1].to_xarray(data)}
     if decomposition.optima is not None and decomposition.optima[1].found:
         results[f"optimum of {labels[1]}"] = decomposition.optima[1].to_xarray(data)
-    yield "population_by_share", plots.population_by_share(results)
+    yield "population_by_share", plots.population_by_share(results, occupation=of)
     for name, label in (
         ("technology_change", "change of exogenous productivity, other sectors"),
         ("real_estate_change", "change of exogenous productivity, real estate"),
@@ -56,7 +57,7 @@ def _figures(
             dims="city",
             attrs={"long_name": label, "units": "log points"},
         )
-        yield name, plots.technology_change(change, before)
+        yield name, plots.technology_change(change, before, occupation=of)
     for external, each in found.items():
         contributions = {"in this order": each.contributions["log_welfare"]}
         if each.order_free is not None:

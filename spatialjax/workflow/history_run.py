@@ -21,7 +21,7 @@ from spatialjax.cities.planner import Optimum
 from spatialjax.cities.variants import without_externalities
 from spatialjax.data.checks import check_data
 from spatialjax.data.datasets import EMBEDDED, load_data
-from spatialjax.workflow.cases import certificate_summary
+from spatialjax.workflow.cases import certificate_summary, compared_occupations
 from spatialjax.workflow.ending import finish
 from spatialjax.workflow.history_schema import STYLISED, HistoryRunConfig
 from spatialjax.workflow.history_statements import history_statements
@@ -34,6 +34,7 @@ from spatialjax.workflow.history_tables import (
 from spatialjax.workflow.output import write_config, write_dataset, write_table
 from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.stages import Reporter, Silent, timed
+from spatialjax.workflow.summary import PUBLISHED_PAIR
 
 MODELS = {True: "with externalities", False: "without externalities"}
 ENDINGS = {True: "", False: "_no_externalities"}
@@ -110,8 +111,9 @@ class _HistoryRun:
 
     @property
     def published(self) -> bool:
-        """Whether CH's numbers are about these years and cities."""
-        return self.config.baseline.source == STYLISED and self.config.target.source in EMBEDDED
+        """Whether CH's numbers are about these years, cities and occupations."""
+        years = self.config.baseline.source == STYLISED and self.config.target.source in EMBEDDED
+        return years and self.pair == PUBLISHED_PAIR
 
     def _load(self) -> None:
         with self._stage("loading and checking data"):
@@ -124,6 +126,7 @@ class _HistoryRun:
             else:
                 self.past = load_data(self.config.baseline.source)
             check_data(self.past)
+            self.pair = compared_occupations(self.config.report, self.data)
 
     def _invert(self) -> None:
         with self._stage("inverting both economies"):
@@ -172,6 +175,7 @@ class _HistoryRun:
                 permutations=section.permutations,
                 seed=section.seed,
                 optima=section.optima,
+                compared=self.pair,
                 tolerance=solver.tolerance,
                 max_evaluations=solver.max_evaluations,
                 progress=self.reporter.progress,
@@ -232,7 +236,9 @@ class _HistoryRun:
                 "technology": self._technology(),
             }
             result = self.equilibrium.to_xarray(self.data)
-            self.tables |= validation_tables(self.economy, result, published=self.config.target.source in EMBEDDED)
+            self.tables |= validation_tables(
+                self.economy, result, published=self.config.target.source in EMBEDDED, pair=self.pair
+            )
             for name, table in self.tables.items():
                 indexed = name in ("welfare", "technology")
                 self.files += write_table(self.target / f"{name}.csv", table, index=indexed)

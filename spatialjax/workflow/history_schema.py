@@ -11,6 +11,7 @@ from spatialjax.workflow.schema import (
     ModelSection,
     OccupationSpilloverSection,
     OutputSection,
+    ReportSection,
     Section,
     Seed,
     SolverSection,
@@ -83,4 +84,5 @@ class HistoryRunConfig(Section):
     spillover: SpilloverSection = OccupationSpilloverSection()
     decomposition: DecompositionSection = DecompositionSection()
     solver: SolverSection = SolverSection()
+    report: ReportSection | None = None
     output: OutputSection = OutputSection(folder="results/history")

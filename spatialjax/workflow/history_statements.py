@@ -5,9 +5,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from spatialjax.cities.equilibrium import Equilibrium
 from spatialjax.cities.history import Decomposition
+from spatialjax.cities.history_outcomes import Positions
 from spatialjax.cities.history_table import WelfareTable
 from spatialjax.cities.history_technology import LOCAL, OCCUPATIONS, REAL_ESTATE, SKILL_BIASED
+from spatialjax.cities.outcomes import OccupationPair
+from spatialjax.errors import ModelError
 from spatialjax.workflow.statement import Statement, table_of
 
 SOURCE = "CH section 8"
@@ -20,8 +24,8 @@ def history_statements(
 ) -> pd.DataFrame:
     """What CH say of the change after 1980, the numbers that judge it, and whether it holds.
 
-    Empty for other numbers of occupations than two, other steps than those of CH Table 3, or without the decomposition
-    without externalities.
+    It is said of the occupations that the decompositions compare. Empty for one occupation, other steps than those of
+    CH Table 3, or without the decomposition without externalities.
 
     **Arguments:**
 
@@ -30,16 +34,16 @@ def history_statements(
     """
     steps = {SKILL_BIASED, OCCUPATIONS, LOCAL, REAL_ESTATE}
     complete = set(found) == {True, False} and steps <= set(found[True].steps)
-    if not complete or found[True].stages[0].welfare.size != 2:
+    if not complete or found[True].compared is None:
         return table_of([])
     return table_of([*_of_welfare(found), *_of_places(found[True], technology), *_of_optima(found[True], tables[True])])
 
 
 def _of_welfare(found: Mapping[bool, Decomposition]) -> Iterator[Statement]:
     def added(external: bool, step: str) -> np.ndarray:
-        return found[external].contributions["log_welfare"][found[external].steps.index(step)]
+        return found[external].contributions["log_welfare"][found[external].steps.index(step)][list(positions)]
 
-    first, second = found[True].economies[0].labels.occupation
+    (first, second), positions = _compared(found[True])
     for who, value, rises in (
         (first, added(False, OCCUPATIONS)[0], False),
         (second, added(False, OCCUPATIONS)[1], True),
@@ -83,7 +87,7 @@ def _of_welfare(found: Mapping[bool, Decomposition]) -> Iterator[Statement]:
 
 def _of_places(found: Decomposition, technology: pd.DataFrame) -> Iterator[Statement]:
     share = _share(found, 1 + found.steps.index(SKILL_BIASED))
-    first = found.economies[0].labels.occupation[0]
+    first = _compared(found)[0][0]
     for column, what, rises in (
         ("technology_change", "technology grew more", True),
         ("real_estate_change", "productivity of real estate grew less", False),
@@ -116,8 +120,7 @@ def _of_optima(found: Decomposition, table: WelfareTable) -> Iterator[Statement]
         ratio,
         ratio > MORE,
     )
-    employment = np.asarray(best.equilibrium.employment)
-    optimal = employment[:, 0] / employment.sum(1)
+    optimal = _share_in(best.equilibrium, found)
     now, before = _share(found, -1), _share(found, 1 + found.steps.index(SKILL_BIASED))
     value = np.corrcoef(now - before, optimal - now)[0, 1]
     yield Statement.of_sign(
@@ -126,5 +129,17 @@ def _of_optima(found: Decomposition, table: WelfareTable) -> Iterator[Statement]
 
 
 def _share(found: Decomposition, stage: int) -> np.ndarray:
-    employment = np.asarray(found.stages[stage].employment)
-    return employment[:, 0] / employment.sum(1)
+    return _share_in(found.stages[stage], found)
+
+
+def _share_in(equilibrium: Equilibrium, found: Decomposition) -> np.ndarray:
+    """Share of the first of the compared occupations in each city."""
+    employment = np.asarray(equilibrium.employment)
+    return employment[:, _compared(found)[1][0]] / employment.sum(1)
+
+
+def _compared(found: Decomposition) -> tuple[OccupationPair, Positions]:
+    """Names and positions of the occupations that a decomposition compares, which it does here."""
+    if found.compared is None or found.compared_positions is None:
+        raise ModelError("these statements compare two occupations, found one")
+    return found.compared, found.compared_positions

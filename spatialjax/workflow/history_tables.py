@@ -79,14 +79,16 @@ def summary_frame(
     for external, table in tables.items():
         model = "with externalities" if external else "without externalities"
         frame = table.frame(tuple(occupations), external if published else None)
-        columns = [*occupations, *([RATIO] if len(occupations) > 1 else [])]
+        compared = found[external].compared
+        columns = [*occupations, *([] if compared is None else [RATIO])]
         for row in frame.index:
             note = USED.get((external, str(row)), "") if published else ""
             for column in columns:
                 what = "ratio of relative welfare" if column == RATIO else f"relative welfare of {column}"
                 rows.append((f"{what}, {row}, {model}", frame.loc[row, column], _published(frame, row, column), note))
-        name = f"welfare of {occupations[0]} over that of the second in the baseline stage, {model}"
-        rows.append((name, table.baseline_ratio, PUBLISHED_RATIO[external] if published else None, ""))
+        if compared is not None:
+            name = f"welfare of {compared[0]} over that of {compared[1]} in the baseline stage, {model}"
+            rows.append((name, table.baseline_ratio, PUBLISHED_RATIO[external] if published else None, ""))
         for best, of in zip(table.optima, ("the target", "the target without the step left out"), strict=False):
             value = 100 * float(best.gain[0]) if best.found else np.nan
             known = PUBLISHED_GAIN if published and external and of == "the target" else None
@@ -101,12 +103,12 @@ def _published(frame: pd.DataFrame, row: str, column: str) -> float | None:
 
 
 def _dispersions(found: Decomposition, model: str) -> list[tuple[str, float, None, str]]:
-    """How unevenly the first occupation works, at both ends."""
-    if "share_dispersion" not in found.values:
+    """How unevenly the occupation of which shares are told works, at both ends."""
+    if found.compared is None or "share_dispersion" not in found.values:
         return []
     ends = {"baseline": 0, "target": -1}
     return [
-        (f"standard deviation of the first occupation's share, {end}, {model}", float(values[at]), None, "")
+        (f"standard deviation of the {found.compared[0]} share, {end}, {model}", float(values[at]), None, "")
         for values in [found.values["share_dispersion"]]
         for end, at in ends.items()
     ]

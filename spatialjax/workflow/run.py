@@ -115,7 +115,7 @@ class _Run:
         with self._stage("loading and checking data"):
             self.data = load_data(config.data.source)
             check_data(self.data)
-            self.pair = compared_occupations(config, self.data)
+            self.pair = compared_occupations(config.report, self.data)
             say(describe_sizes(self.data))
         with self._stage("inverting the model"):
             economy = invert_data(self.data, config)
