@@ -523,9 +523,8 @@ def configured(folder, text):
 
 
 def test_a_run_of_two_data_sets_of_ones_own(files, found, tmp_path):
-    config = configured(
-        files, '[decomposition]\nwithout_externalities = false\n[report]\noccupations = ["occupation 1", "occupation 0"]\n'
-    )
+    compared = '[report]\noccupations = ["occupation 1", "occupation 0"]\n'
+    config = configured(files, f"[decomposition]\nwithout_externalities = false\n{compared}")
     outcome = run_history(config, tmp_path)
     names = {path.name for path in outcome.files}
     assert {"decomposition.nc", "stages.nc", "welfare.csv", "welfare.tex", "contributions.csv", "run.json"} <= names
