@@ -10,8 +10,9 @@ from ..report import last_line
 NOTE = (
     "Economies inverted from the data are solved from 5% noise on every unknown, changed ones from the data, RRH's "
     "grid from a start that knows nothing of it, CP's countries from the equilibrium before. Eigenvalues of the "
-    "reduced map above 1 are directions in which migration grows: at least so many, found in 120 Arnoldi steps. The "
-    "last two cases need their authors' files (`--peers FOLDER`)."
+    "reduced map above 1 are directions in which migration grows. 120 Arnoldi steps look for them; one counts if it is "
+    "above 1 by more than the residual norm of its pair, which the last column has for the largest. Of more directions "
+    "than 120 some may be missed. The last two cases need their authors' files (`--peers FOLDER`)."
 )
 
 

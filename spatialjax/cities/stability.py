@@ -38,8 +38,8 @@ class Stability(eqx.Module):
 
     @property
     def unstable_directions(self) -> int:
-        """How many of the eigenvalues computed have a real part of 1 or more."""
-        return int((self.eigenvalues.real >= 1).sum())
+        """How many of the eigenvalues computed have a real part above 1, by more than their residual norm."""
+        return int((self.eigenvalues.real - 1 > self.residuals).sum())
 
 
 def stability(
