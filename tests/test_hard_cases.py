@@ -14,7 +14,6 @@ from benchmarks.protocol import Setting
 STRONG = "1.6 times CH's externalities, start 0"
 EVALUATIONS = {
     STRONG: 400,
-    "1.6 times CH's externalities, start 1": 400,
     "2 times CH's externalities, start 0": 5000,
     "trade elasticity 4": 50,
     "trade elasticity 20": 100,

@@ -8,6 +8,8 @@ import pytest
 from leaves import LEAVES, along, central_difference, direction
 
 import spatialjax as sj
+from spatialjax.cities.history_1980 import residents_1990
+from spatialjax.cities.history_table import welfare_table
 from spatialjax.cities.homotopy import follow_path
 from spatialjax.cities.outcomes import city_size, correlation, log_premium, occupation_share, weighted_mean
 
@@ -171,3 +173,24 @@ def test_gradient_is_the_finite_difference(us_economy, welfare_and_gradient, nam
         lambda size: float(outcome(eqx.tree_at(LEAVES[name], us_economy, leaf + size * step))), 2e-3
     )
     assert implicit == pytest.approx(finite, rel=1e-6)
+
+
+def test_history_gives_the_rows_of_the_documentation(us_data, us_economy, us_equilibrium):
+    """CH Table 3 on the stylised 1980, rows 1 to 8 of docs/history.md: CNR and non-CNR welfare over the Baseline."""
+    earlier = sj.stylised_1980(us_data, city_size=residents_1990(us_data))
+    baseline = sj.in_units_of(sj.invert(earlier), us_economy)
+    steps = sj.historical_steps(baseline, us_economy, us_equilibrium)
+    found = sj.decompose(baseline, us_economy, steps, order_free=False)
+    table = welfare_table(found, baseline_stage="skill-biased technology", optima=False)
+    documented = [
+        (0.540, 0.732),
+        (0.618, 0.715),
+        (0.933, 1.081),
+        (1.0, 1.0),
+        (1.031, 1.052),
+        (1.037, 1.060),
+        (1.021, 1.045),
+        (1.016, 1.036),
+    ]
+    np.testing.assert_allclose(table.relative, documented, atol=6e-4)
+    assert table.baseline_ratio == pytest.approx(1.97, abs=6e-3)
