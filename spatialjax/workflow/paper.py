@@ -18,39 +18,16 @@ from spatialjax.workflow.any_run import run_any
 from spatialjax.workflow.config import AnyRunConfig, load_config
 from spatialjax.workflow.ending import finish
 from spatialjax.workflow.output import CONFIG, RECORD, environment, resolved, write_config, write_table
+from spatialjax.workflow.paper_parts import PARTS, STATEMENTS, Part, statements_of
 from spatialjax.workflow.run_folder import run_folder
 from spatialjax.workflow.stages import Reporter, Silent
 
 PUBLISHED = re.compile(r"published(?!.*s\.e\.)|^(CH|SH|KO|FF)$")
 REASONS = ("why they differ", "note")
 """Columns of a run's figures that say why ours differ."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run whose figures are published: its paper, its configuration, and why ours differ as a whole."""
-
-    paper: str
-    config: str
-    reason: str
-
-
-DATA = (
-    "public data instead of CH's: wages of the OEWS of 2025, occupations by county from the ACS, imputed cells of "
-    "County Business Patterns, assumed distance elasticities (docs/data.md)"
-)
-PARTS = {
-    "cognitive_hubs": Part("Cognitive Hubs, sections 4.7, 6 and 7", "cognitive_hubs.toml", DATA),
-    "history": Part("Cognitive Hubs, section 8", "history.toml", f"a stylised 1980 (docs/history.md); {DATA}"),
-    "spillovers": Part("Cognitive Hubs, Table 2; Sectoral Hubs, Table 1", "spillovers.toml", DATA),
-    "granular": Part("Granular Origins of Agglomeration", "japan_granular.toml", ""),
-    "density": Part(
-        "The Urban Density Premium across Establishments",
-        "density_premium.toml",
-        "a simulated panel with a known truth, and public tables of places, instead of confidential records "
-        "(docs/density.md)",
-    ),
-}
+PACKAGE = Path(__file__).parents[1]
+SHIPPED = "_configs"
+"""Folder of the package into which a wheel puts the repository's configs/."""
 
 
 class PaperConfig(BaseModel):
@@ -73,7 +50,7 @@ class PaperResult:
 
 def run_paper(
     folder: str | Path,
-    configs: str | Path = "configs",
+    configs: str | Path | None = None,
     reporter: Reporter | None = None,
     *,
     only: Sequence[str] = (),
@@ -88,16 +65,19 @@ def run_paper(
 
     **Arguments:**
 
-    - `configs`: the folder of the shipped configurations.
+    - `configs`: the folder of the configurations; by default `configs` here if it has them, else those that are shipped
+      with the library.
     - `only`: these parts, by name; by default all of `PARTS`.
     - `overrides`: of the form "section.key=value", for every part.
     - `anew`: run all parts again.
 
-    **Raises:** `ConfigError` for an unknown part or a missing configuration; what the last part raises where all fail.
+    **Raises:** `ConfigError` for an unknown part, a configuration that is missing or wrong; what the last part raises
+    where all fail.
     """
     reporter = Silent() if reporter is None else reporter
     names = _known(only) if only else list(PARTS)
-    loaded = {name: load_config(Path(configs) / PARTS[name].config, overrides) for name in names}
+    paths = configurations([PARTS[name].config for name in names], configs)
+    loaded = {name: load_config(path, overrides) for name, path in zip(names, paths, strict=True)}
     config = PaperConfig(parts=tuple(names))
     with run_folder(folder, config, anew=True) as target:
         files = [write_config(target, config)]
@@ -106,11 +86,11 @@ def run_paper(
             {name: loaded[name] for name in names if name not in reused}, target, reporter, bool(reused)
         )
         ended = [name for name in names if name not in failed]
-        tables = [published_rows(PARTS[name], pd.read_csv(target / name / "summary.csv")) for name in ended]
+        tables = [rows_of_part(PARTS[name], target / name) for name in ended]
         figures = pd.concat(tables, ignore_index=True)
         files += write_table(target / "summary.csv", figures)
         if len(statements := said_rows({PARTS[name]: target / name for name in ended})):
-            files += write_table(target / "statements.csv", statements)
+            files += write_table(target / STATEMENTS, statements)
         record = {
             "parts": {name: _standing(target / name, failed.get(name)) for name in names},
             "parts_reused": reused,
@@ -135,6 +115,27 @@ def _run_parts(configs: Mapping[str, AnyRunConfig], folder: Path, reporter: Repo
             if len(failed) == len(configs) and not others:
                 raise
     return failed
+
+
+def configurations(
+    names: Sequence[str], folder: str | Path | None = None, package: Path = PACKAGE, here: Path | None = None
+) -> list[Path]:
+    """The files of configurations: in the folder that is given, else in `configs` here, else as shipped.
+
+    A wheel has them inside the package, a checkout beside it.
+
+    **Raises:** `ConfigError` where they are not all in one folder.
+    """
+    shipped = (here or Path("configs"), package / SHIPPED, package.parent / "configs")
+    places = shipped if folder is None else (Path(folder),)
+    for place in places:
+        if all((place / name).is_file() for name in names):
+            return [place / name for name in names]
+    missing = [name for name in names if not (places[0] / name).is_file()]
+    looked = " or ".join(str(place) for place in places)
+    raise ConfigError(
+        f"no {', '.join(missing)} in {looked}: give --configs the folder of the repository's configurations"
+    )
 
 
 def _known(names: Sequence[str]) -> list[str]:
@@ -174,6 +175,13 @@ def _record(folder: Path) -> dict[str, Any]:
     return json.loads((folder / RECORD).read_text())
 
 
+def rows_of_part(part: Part, folder: Path) -> pd.DataFrame:
+    """All published rows of a part that has ended: those of its summary, then those of its other tables."""
+    tables = [pd.read_csv(folder / "summary.csv"), *(table.rows(folder) for table in part.tables)]
+    rows = [published_rows(part, table) for table in tables]
+    return pd.concat([table for table in rows if len(table)] or rows[:1], ignore_index=True)
+
+
 def published_rows(part: Part, figures: pd.DataFrame) -> pd.DataFrame:
     """The rows of a run's figures that are published: theirs, ours, the difference, and why."""
     published = next((name for name in figures.columns if PUBLISHED.search(str(name))), None)
@@ -183,15 +191,18 @@ def published_rows(part: Part, figures: pd.DataFrame) -> pd.DataFrame:
     ours = next(name for name in numbers if "s.e." not in str(name))
     rows = figures[figures[published].notna()]
     error = next((name for name in numbers if str(name).endswith("s.e.") and not str(name).startswith("FF")), None)
+    names = list(_names(rows))
     return pd.DataFrame(
         {
             "paper": part.paper,
-            "figure": list(_names(rows)),
+            "figure": names,
             "published": rows[published].to_numpy(float),
             "ours": rows[ours].to_numpy(float),
             "s.e.": np.nan if error is None else rows[error].to_numpy(float),
             "difference": (rows[ours] - rows[published]).to_numpy(float),
-            "why they differ": [_reason(row, part) for _, row in rows.iterrows()],
+            "why they differ": [
+                _reason(row, name, part) for name, (_, row) in zip(names, rows.iterrows(), strict=True)
+            ],
         },
         columns=COLUMNS,
     )
@@ -199,12 +210,11 @@ def published_rows(part: Part, figures: pd.DataFrame) -> pd.DataFrame:
 
 def said_rows(folders: Mapping[Part, Path]) -> pd.DataFrame:
     """What the papers say in words, and whether it holds, of the parts that judge it; empty where none does."""
-    written = [(part, folder / STATEMENTS) for part, folder in folders.items() if (folder / STATEMENTS).exists()]
-    tables = [pd.read_csv(path).assign(**{"why they differ": part.reason}) for part, path in written]
+    said = [(part, statements_of(part, folder)) for part, folder in folders.items()]
+    tables = [table.assign(**{"why they differ": part.reason}) for part, table in said if table is not None]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-STATEMENTS = "statements.csv"
 COLUMNS = ["paper", "figure", "published", "ours", "s.e.", "difference", "why they differ"]
 
 
@@ -214,6 +224,6 @@ def _names(rows: pd.DataFrame) -> Iterator[str]:
         yield ", ".join(str(row[name]) for name in texts if pd.notna(row[name]))
 
 
-def _reason(row: pd.Series, part: Part) -> str:
+def _reason(row: pd.Series, figure: str, part: Part) -> str:
     own = [str(row[name]) for name in REASONS if name in row and pd.notna(row[name])]
-    return "; ".join(text for text in (*own, part.reason) if text)
+    return "; ".join(text for text in (*own, part.reason_of(figure), part.reason) if text)

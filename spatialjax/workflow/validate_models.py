@@ -14,7 +14,8 @@ from spatialjax.files import write
 from spatialjax.nested.row import ValidationRow
 from spatialjax.workflow.output import CONFIG, environment
 from spatialjax.workflow.paper import COLUMNS as PAPER_COLUMNS
-from spatialjax.workflow.paper import PARTS, STATEMENTS, published_rows
+from spatialjax.workflow.paper import rows_of_part
+from spatialjax.workflow.paper_parts import PARTS, STATEMENTS, Part, statements_of
 from spatialjax.workflow.stages import Reporter, Silent
 
 COMMAND = "spatialjax validate-models"
@@ -110,21 +111,31 @@ def figures_of_papers(folder: Path) -> pd.DataFrame:
     **Raises:** `DataError` where the folder has neither.
     """
     try:
-        table = pd.read_csv(folder / "summary.csv")
-        economy = tomllib.loads((folder / CONFIG).read_text()).get("economy", "cities")
+        economy = _economy(folder)
+        if economy == "paper":
+            return pd.read_csv(folder / "summary.csv")[PAPER_COLUMNS]
+        if (part := _part_of(economy)) is not None:
+            return rows_of_part(part, folder)
     except (OSError, ValueError) as error:
         remedy = "give --papers the folder of a finished `spatialjax paper`, or of one of its parts"
         raise DataError(str(folder), [f"has no finished run ({error}); {remedy}"]) from error
-    if economy == "paper":
-        return table[PAPER_COLUMNS]
-    if economy not in PART_OF_ECONOMY:
-        raise DataError(str(folder), [f"is a run of economy {economy!r}, of which the papers publish nothing"])
-    return published_rows(PARTS[PART_OF_ECONOMY[economy]], table)
+    raise DataError(str(folder), [f"is a run of economy {economy!r}, of which the papers publish nothing"])
 
 
 def statements_in(folder: Path) -> pd.DataFrame | None:
     """What the papers say in words, and whether it holds, of a run that judges it; None of another."""
+    if (part := _part_of(_economy(folder))) is not None:
+        return statements_of(part, folder)
     return pd.read_csv(folder / STATEMENTS) if (folder / STATEMENTS).exists() else None
+
+
+def _economy(folder: Path) -> str:
+    """The `economy` of a run's configuration."""
+    return tomllib.loads((folder / CONFIG).read_text()).get("economy", "cities")
+
+
+def _part_of(economy: str) -> Part | None:
+    return PARTS[PART_OF_ECONOMY[economy]] if economy in PART_OF_ECONOMY else None
 
 
 def write_page(path: Path, validation: Validation) -> Path:
@@ -167,21 +178,46 @@ def _papers(figures: pd.DataFrame | None) -> Iterator[str]:
         yield "they differ."
         return
     yield "None of these rows decides the command's status: where the data are not the authors', numbers differ, for"
-    yield "the reason above each table."
-    for (paper, reason), rows in _by_reason(figures):
+    yield "the reason above each table and in the notes below it."
+    for paper, rows in figures.fillna({"why they differ": ""}).groupby("paper", sort=False):
         yield ""
         yield f"### {paper}"
         yield ""
-        yield f"Why ours differ: {reason or 'the data are the same'}."
-        yield ""
-        yield from _markdown(
-            ["figure", "published", "ours", "difference"],
-            [
-                [str(row["figure"]), *(_number(row[name]) for name in ("published", "ours", "difference"))]
-                for _, row in rows.iterrows()
-            ],
-        )
+        yield from _paper(str(paper), rows)
     yield from _not_shown(figures)
+
+
+def _paper(paper: str, rows: pd.DataFrame) -> Iterator[str]:
+    """A paper's figures: the reason that they share above the table, those of single figures as notes below it."""
+    shared = _shared_reason(paper, rows["why they differ"])
+    own = [text.removesuffix(shared).removesuffix("; ") for text in rows["why they differ"]]
+    notes = {text: str(number) for number, text in enumerate(dict.fromkeys(filter(None, own)), start=1)}
+    otherwise = "see the notes" if notes else "the data are the same"
+    yield f"Why ours differ: {shared or otherwise}."
+    yield ""
+    columns = ["figure", "published", "ours", "difference", *(["note"] if notes else [])]
+    yield from _markdown(
+        columns,
+        [
+            [
+                str(row["figure"]),
+                *(_number(row[name]) for name in ("published", "ours", "difference")),
+                *([notes.get(text, "")] if notes else []),
+            ]
+            for (_, row), text in zip(rows.iterrows(), own, strict=True)
+        ],
+    )
+    if notes:
+        yield ""
+    for text, number in notes.items():
+        yield f"{number}. {text}."
+
+
+def _shared_reason(paper: str, reasons: pd.Series) -> str:
+    """What is said of all figures of a paper: the reason of its part, or of a paper that is no part the one reason."""
+    parts = [part.reason for part in PARTS.values() if part.paper == paper]
+    known = [*parts, *([reasons.iloc[0]] if reasons.nunique() == 1 else [])]
+    return next((reason for reason in known if reasons.str.endswith(reason).all()), "")
 
 
 def _statements(said: pd.DataFrame) -> Iterator[str]:
@@ -211,10 +247,6 @@ def _not_shown(figures: pd.DataFrame) -> Iterator[str]:
     if names:
         yield ""
         yield f"Not computed here: `spatialjax paper{''.join(f' --only {name}' for name in names)}`."
-
-
-def _by_reason(figures: pd.DataFrame):
-    return figures.fillna({"why they differ": ""}).groupby(["paper", "why they differ"], sort=False)
 
 
 def _models(data: str, rows: Sequence[ValidationRow]) -> Iterator[str]:
