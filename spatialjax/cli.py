@@ -133,7 +133,9 @@ def compare(
 @app.command()
 def paper(
     out: Annotated[Path, typer.Option(help="folder for all runs and the page")] = Path("results/paper"),
-    configs: Annotated[Path, typer.Option(help="folder of the shipped configurations")] = Path("configs"),
+    configs: Annotated[
+        Path | None, typer.Option(help="folder of the configurations; by default configs here, else the library's own")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="a part, by name; may be repeated")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="override a value in every part")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="run parts again that have ended")] = False,
@@ -143,7 +145,8 @@ def paper(
         from spatialjax.workflow.paper import run_paper
 
         found = run_paper(out, configs, ConsoleReporter(), only=only or (), overrides=set_ or (), anew=anew)
-        _show(found.figures.drop(columns=["paper", "why they differ"]), found.folder, found.files)
+        console.print(_table(found.figures.drop(columns=["paper", "why they differ"]), 4, fold=True))
+        tell(_describe_files(found.folder, found.files))
 
 
 @app.command("validate-models")
@@ -185,12 +188,14 @@ def report(folder: Annotated[Path, typer.Argument(help="folder of a run that has
 
 @app.command()
 def validate(
-    data: Annotated[str, typer.Argument(help="NetCDF file, or the name of an embedded data set")],
+    data: Annotated[
+        str, typer.Argument(help="a NetCDF file, a folder of CSV files, or the name of an embedded data set")
+    ],
     housing_share: Annotated[float, typer.Option(help="consumption share of the land-using sector")] = 0.2,
     minimum_consumption_share: Annotated[float, typer.Option(help="floor of implied consumption shares")] = 0.001,
     mend: Annotated[bool, typer.Option(help="raise smaller consumption shares to the floor")] = True,
 ) -> None:
-    """Say everything that is wrong with a data set, or that it can be inverted."""
+    """Say everything that is wrong with a data set (a file, or a folder of tables), or that it can be inverted."""
     with readable_errors():
         from spatialjax.cities.inversion import validate as find_all
         from spatialjax.data.cbsas import check_cbsas
@@ -229,13 +234,14 @@ def _show(figures, folder: Path, files: list[Path], digits: int = 4) -> None:
     tell(_describe_files(folder, files))
 
 
-def _table(frame, digits: int) -> Table:
+def _table(frame, digits: int, *, fold: bool = False) -> Table:
+    """A table for the screen; `fold` breaks long names, so that all numbers are seen."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for name, kind in frame.dtypes.items():
         if kind.kind == "f":
             table.add_column(name, justify="right", min_width=digits + 6)
         else:
-            table.add_column(name, no_wrap=True)
+            table.add_column(name, no_wrap=not fold)
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value, digits) for value in row))
     return table

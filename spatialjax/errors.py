@@ -34,7 +34,7 @@ class ConfigError(SpatialJAXError):
 
 
 class OutputError(SpatialJAXError):
-    """A result that cannot be written."""
+    """A result that cannot be written, or read again."""
 
 
 class EstimationWarning(UserWarning):

@@ -34,6 +34,12 @@ CASES = {
     "spillover runs": 60,
     "density runs": 16,
     "histories": 60,
+    "folders of tables": 100,
+    "files of agencies": 300,
+    "data sets from agencies": 24,
+    "configurations of builders": 200,
+    "folders of runs": 250,
+    "folders of sweeps": 50,
 }
 """How many cases each test has."""
 

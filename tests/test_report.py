@@ -193,7 +193,10 @@ def browser():
     webdriver = pytest.importorskip("selenium.webdriver")
     driver = shutil.which("chromedriver")
     if CHROMIUM is None or driver is None:
-        pytest.skip("Chromium and its driver are not installed")
+        missing = "Chromium and its driver are not installed"
+        if os.environ.get("SPATIALJAX_TEST_BROWSER"):
+            pytest.fail(f"{missing}, and SPATIALJAX_TEST_BROWSER asks for them")
+        pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in (

@@ -1,7 +1,5 @@
 """Two runs beside each other: how their configurations, figures, data sets and cities differ."""
 
-import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,8 @@ import xarray as xr
 from pydantic import BaseModel
 
 from spatialjax.errors import OutputError
+from spatialjax.files import is_there
+from spatialjax.report.reading import read_data_set, read_keys, read_record, read_table, section
 from spatialjax.workflow.ending import finish
 from spatialjax.workflow.identity import flat
 from spatialjax.workflow.output import CONFIG, RECORD, write_config, write_table
@@ -54,8 +54,8 @@ def compare(
     `variables` (of data sets of the same name: the largest and the mean relative difference, and where it is largest),
     and `places` (relative differences by city or zone).
 
-    **Raises:** `OutputError` for a folder without the results of a run, runs that have nothing in common, and a
-    folder that cannot be written to.
+    **Raises:** `OutputError` for a folder without the results of a run, one of its files that is damaged, runs that
+    have nothing in common, and a folder that cannot be written to.
     """
     one, other = Path(first), Path(second)
     for path in (one, other):
@@ -80,7 +80,7 @@ def compare(
 
 
 def _check_run(folder: Path) -> None:
-    missing = [name for name in (RECORD, CONFIG) if not (folder / name).is_file()]
+    missing = [name for name in (RECORD, CONFIG) if not is_there(folder / name)]
     if missing:
         raise OutputError(f"{folder} has no {' and no '.join(missing)}: it is not the folder of a run that has ended")
 
@@ -103,7 +103,7 @@ def compared_tables(one: Path, other: Path) -> dict[str, pd.DataFrame]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+    return read_table(path) if path.exists() else pd.DataFrame()
 
 
 def compared_figures(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -134,8 +134,7 @@ def _numbered(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def compared_configurations(one: Path, other: Path) -> pd.DataFrame:
     """Keys in which configurations and versions differ."""
     first, second = (
-        dict(flat(tomllib.loads((path / CONFIG).read_text())))
-        | {f"version of {name}": value for name, value in _versions(path).items()}
+        dict(flat(read_keys(path / CONFIG))) | {f"version of {name}": value for name, value in _versions(path).items()}
         for path in (one, other)
     )
     keys = [key for key in dict.fromkeys((*first, *second)) if first.get(key) != second.get(key)]
@@ -144,25 +143,27 @@ def compared_configurations(one: Path, other: Path) -> pd.DataFrame:
 
 
 def _versions(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / RECORD).read_text()).get("versions", {})
-    except ValueError as error:
-        raise OutputError(f"{folder / RECORD} is not the record of a run: {error}") from error
+    return section(read_record(folder), "versions", folder / RECORD)
 
 
 def common_data_sets(one: Path, other: Path) -> Iterator[tuple[str, xr.Dataset, xr.Dataset]]:
     """Data sets of the same name, of the places that both have."""
     for path in sorted(one.glob("*.nc")):
         if (other / path.name).exists():
-            with xr.open_dataset(path) as first, xr.open_dataset(other / path.name) as second:
-                yield path.stem, *xr.align(first.load(), second.load(), join="inner")
+            first, second = read_data_set(path), read_data_set(other / path.name)
+            try:
+                both = xr.align(first, second, join="inner")
+            except (ValueError, TypeError) as error:  # labels that occur more than once, dimensions of other lengths
+                raise OutputError(
+                    f"{path} and {other / path.name} cannot be laid beside each other: {error}; where one of them is "
+                    "damaged, run it again"
+                ) from error
+            yield path.stem, *both
 
 
 def compared_variables(name: str, first: xr.Dataset, second: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Relative differences of the variables that two data sets share; absolute ones where values change sign."""
-    for variable in first.data_vars:
-        if variable not in second or first[variable].dims != second[variable].dims or first[variable].dtype.kind != "f":
-            continue
+    for variable in _numbers_of_both(first, second):
         before, after = first[variable], second[variable]
         relative = bool(((before.fillna(1) > 0) & (after.fillna(1) > 0)).all())
         change = after / before - 1 if relative else after - before
@@ -170,21 +171,31 @@ def compared_variables(name: str, first: xr.Dataset, second: xr.Dataset) -> Iter
         if not size.size or not np.isfinite(size).any():
             continue
         largest = size.where(np.isfinite(size)).argmax(...)
-        where = {str(d): first[d].values[int(at)] if d in first.coords else int(at) for d, at in largest.items()}
         yield {
             "data set": name,
             "variable": str(variable),
             "difference": "relative" if relative else f"absolute, {before.attrs.get('units', '1')}",
             "largest": float(change.isel(largest)),
-            "at": ", ".join(_named(first, d, label) for d, label in where.items()),
+            "at": ", ".join(_named(first, str(d), int(at)) for d, at in largest.items()),
             "mean": float(size.mean()),
         }
 
 
-def _named(data: xr.Dataset, dimension: str, label: Any) -> str:
-    if "title" in data.coords and data["title"].dims == (dimension,):
-        return str(data["title"].sel({dimension: label}).item())
-    return str(label)
+def _numbers_of_both(first: xr.Dataset, second: xr.Dataset) -> Iterator[str]:
+    """Variables of the same dimensions that are numbers in both data sets, and not whole ones in the first."""
+    for name, values in first.data_vars.items():
+        if values.dtype.kind != "f" or name not in second:
+            continue
+        if second[name].dtype.kind in "fiu" and second[name].dims == values.dims:
+            yield str(name)
+
+
+def _named(data: xr.Dataset, dimension: str, place: int) -> str:
+    """What stands at a place of a dimension: its title, its label, or the number of the place."""
+    for name in ("title", dimension):
+        if name in data.coords and data[name].dims == (dimension,):
+            return str(data[name].values[place])
+    return str(place)
 
 
 def compared_places(pairs: list[tuple[str, xr.Dataset, xr.Dataset]]) -> pd.DataFrame:
@@ -193,7 +204,8 @@ def compared_places(pairs: list[tuple[str, xr.Dataset, xr.Dataset]]) -> pd.DataF
         place = next((name for name in PLACES if name in first.dims), None)
         if place is None:
             continue
-        columns = {"title": first["title"].values} if "title" in first.coords else {}
+        titled = "title" in first.coords and first["title"].dims == (place,)
+        columns = {"title": first["title"].values} if titled else {}
         for name, column in _columns(first, second, place):
             columns[name] = column
         return pd.DataFrame(columns, index=pd.Index(first[place].values, name=place)).reset_index()
@@ -201,15 +213,14 @@ def compared_places(pairs: list[tuple[str, xr.Dataset, xr.Dataset]]) -> pd.DataF
 
 
 def _columns(first: xr.Dataset, second: xr.Dataset, place: str) -> Iterator[tuple[str, np.ndarray]]:
-    for name, before in first.data_vars.items():
-        if name not in second or before.dtype.kind != "f" or not set(before.dims) <= {place, "occupation"}:
-            continue
-        if place not in before.dims or not bool((before.fillna(1) > 0).all()):
+    for name in _numbers_of_both(first, second):
+        before = first[name]
+        if not {place} <= set(before.dims) <= {place, "occupation"} or not bool((before.fillna(1) > 0).all()):
             continue
         change = 100 * (second[name] / before - 1)
         if "occupation" in change.dims:
-            for label in change["occupation"].values:
-                yield f"{name} of {label}, percent", change.sel(occupation=label).values
+            for at, label in enumerate(change["occupation"].values):
+                yield f"{name} of {label}, percent", change.isel(occupation=at).values
         else:
             yield f"{name}, percent", change.values
 

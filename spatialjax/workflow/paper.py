@@ -1,8 +1,6 @@
 """What the four papers publish, run again and put beside: one page."""
 
-import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from spatialjax.errors import ConfigError
+from spatialjax.errors import ConfigError, OutputError
 from spatialjax.report.checks import checks_of
+from spatialjax.report.reading import read_keys, read_record, read_table, section
 from spatialjax.workflow.any_run import run_any
 from spatialjax.workflow.config import AnyRunConfig, load_config
 from spatialjax.workflow.ending import finish
@@ -148,10 +147,9 @@ def _known(names: Sequence[str]) -> list[str]:
 def is_finished(folder: Path, config: BaseModel) -> bool:
     """Whether a run of this configuration has ended in a folder, with the versions of now."""
     try:
-        there = tomllib.loads((folder / CONFIG).read_text())
-        record = json.loads((folder / RECORD).read_text())
+        there, record = read_keys(folder / CONFIG), read_record(folder)
         ended_last = (folder / RECORD).stat().st_mtime_ns >= (folder / CONFIG).stat().st_mtime_ns
-    except (OSError, ValueError):
+    except (OSError, OutputError):
         return False
     here = resolved(config)
     same = all(there.get(key) == here.get(key) for key in {*there, *here} - {"output"})
@@ -162,22 +160,20 @@ def _standing(folder: Path, failure: str | None) -> dict[str, Any]:
     """Where a part's own report is, and what in it needs attention; of a part that failed, why."""
     if failure is not None:
         return {"report": None, "attention": [f"failed, and has no rows below: {failure}"]}
-    attention = [f"{check.name}: {check.found}" for check in checks_of(_record(folder)) if check.verdict == "attention"]
+    attention = [
+        f"{check.name}: {check.found}" for check in checks_of(read_record(folder)) if check.verdict == "attention"
+    ]
     return {"report": f"{folder.name}/report.html", "attention": attention}
 
 
 def _seconds(folder: Path) -> float:
     """What a part took, all its stages together."""
-    return round(sum(_record(folder).get("seconds", {}).values()), 1)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / RECORD).read_text())
+    return round(sum(section(read_record(folder), "seconds", folder / RECORD).values()), 1)
 
 
 def rows_of_part(part: Part, folder: Path) -> pd.DataFrame:
     """All published rows of a part that has ended: those of its summary, then those of its other tables."""
-    tables = [pd.read_csv(folder / "summary.csv"), *(table.rows(folder) for table in part.tables)]
+    tables = [read_table(folder / "summary.csv"), *(table.rows(folder) for table in part.tables)]
     rows = [published_rows(part, table) for table in tables]
     return pd.concat([table for table in rows if len(table)] or rows[:1], ignore_index=True)
 

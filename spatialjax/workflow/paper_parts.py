@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from spatialjax.report.reading import read_table
 from spatialjax.workflow.statement import Statement, table_of
 
 
@@ -27,7 +28,7 @@ class PublishedTable:
     def rows(self, folder: Path) -> pd.DataFrame:
         """The rows of a run's folder, with the columns of a summary; none where nothing published stands beside."""
         path = folder / self.file
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        table = read_table(path) if path.exists() else pd.DataFrame()
         if self.published not in table:
             return pd.DataFrame()
         named = [self.figure.format_map({**row, **TERMS.get(row.get("of"), {})}) for row in table.to_dict("records")]
@@ -151,9 +152,9 @@ STATEMENTS = "statements.csv"
 
 def statements_of(part: Part, folder: Path) -> pd.DataFrame | None:
     """What the papers say in words and by signs, and whether it holds, of a part's folder; None where nothing does."""
-    tables = [pd.read_csv(folder / STATEMENTS)] if (folder / STATEMENTS).exists() else []
+    tables = [read_table(folder / STATEMENTS)] if (folder / STATEMENTS).exists() else []
     if part.signs and (folder / part.signs).exists():
-        tables.append(_signs(pd.read_csv(folder / part.signs)))
+        tables.append(_signs(read_table(folder / part.signs)))
     return pd.concat(tables, ignore_index=True) if tables else None
 
 

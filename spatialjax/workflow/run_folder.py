@@ -98,7 +98,7 @@ def _differences(path: Path, config: BaseModel) -> list[str]:
         there = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError, RecursionError):
         return [f"{path.name} there is no configuration of a run"]
     here = resolved(config)
     return differences(*({key: value for key, value in keys.items() if key != "output"} for keys in (there, here)))
@@ -117,5 +117,5 @@ def _recorded(folder: Path) -> list[str]:
         names = [str(name) for name in record["files"]]
         own = [name for name in names if not name.startswith(REMEMBERED)]
         return [name for name in own if (folder / name).resolve().is_relative_to(inside)]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -4,7 +4,6 @@ A sweep writes parts: NetCDF files, each with one scenario or several, that are 
 scenario that was tried again is in a later part too, and that one holds.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ import tomli_w
 
 from spatialjax.errors import OutputError
 from spatialjax.files import remove_leftovers, to_disk, write
+from spatialjax.report.reading import read_keys
 from spatialjax.workflow.identity import differences, listed
 from spatialjax.workflow.output import CONFIG, RECORD, prepare_folder
 from spatialjax.workflow.run_folder import held
@@ -24,6 +24,7 @@ MARKER = "sweep.toml"
 PARTS = "parts"
 TABLE = "scenarios.csv"
 COMBINED = "sweep.nc"
+REMEDY = "choose another folder with --out, or remove those results and begin anew with --anew"
 
 
 class SweepFolder:
@@ -51,8 +52,8 @@ class SweepFolder:
     def check(self, wanted: Mapping[str, Any], *, anew: bool) -> None:
         """Refuse what is not this sweep's.
 
-        **Raises:** `OutputError` for results of another sweep, unless it is to begin anew, and for a folder with
-        results of anything else.
+        **Raises:** `OutputError` for results of another sweep, or of one that a damaged file no longer tells, unless it
+        is to begin anew, and for a folder with results of anything else.
         """
         marker = self.path / MARKER
         if not marker.exists():
@@ -62,11 +63,12 @@ class SweepFolder:
                     f"{self.path} has {', '.join(found)}, which no sweep wrote: choose another folder with --out"
                 )
             return
-        others = differences(tomllib.loads(marker.read_text()), wanted)
-        if others and not anew:
+        if anew:
+            return
+        if others := differences(read_keys(marker, "what a sweep's results depend on (TOML)", REMEDY), wanted):
             raise OutputError(
                 f"{self.path} has the results of another sweep, with which these cannot be mixed:\n{listed(others)}\n"
-                "Choose another folder with --out, or remove those results and begin anew with --anew"
+                f"{REMEDY.capitalize()}"
             )
 
     def begin(self, wanted: Mapping[str, Any], *, anew: bool) -> None:

@@ -1,6 +1,5 @@
 """Every number that a published or known model must give, beside what the library gives: one page."""
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spatialjax.errors import DataError
+from spatialjax.errors import DataError, OutputError
 from spatialjax.files import write
 from spatialjax.nested.row import ValidationRow
+from spatialjax.report.reading import read_keys, read_table
 from spatialjax.workflow.output import CONFIG, environment
 from spatialjax.workflow.paper import COLUMNS as PAPER_COLUMNS
 from spatialjax.workflow.paper import rows_of_part
@@ -113,10 +113,10 @@ def figures_of_papers(folder: Path) -> pd.DataFrame:
     try:
         economy = _economy(folder)
         if economy == "paper":
-            return pd.read_csv(folder / "summary.csv")[PAPER_COLUMNS]
+            return read_table(folder / "summary.csv")[PAPER_COLUMNS]
         if (part := _part_of(economy)) is not None:
             return rows_of_part(part, folder)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, OutputError) as error:
         remedy = "give --papers the folder of a finished `spatialjax paper`, or of one of its parts"
         raise DataError(str(folder), [f"has no finished run ({error}); {remedy}"]) from error
     raise DataError(str(folder), [f"is a run of economy {economy!r}, of which the papers publish nothing"])
@@ -126,12 +126,12 @@ def statements_in(folder: Path) -> pd.DataFrame | None:
     """What the papers say in words, and whether it holds, of a run that judges it; None of another."""
     if (part := _part_of(_economy(folder))) is not None:
         return statements_of(part, folder)
-    return pd.read_csv(folder / STATEMENTS) if (folder / STATEMENTS).exists() else None
+    return read_table(folder / STATEMENTS) if (folder / STATEMENTS).exists() else None
 
 
 def _economy(folder: Path) -> str:
     """The `economy` of a run's configuration."""
-    return tomllib.loads((folder / CONFIG).read_text()).get("economy", "cities")
+    return str(read_keys(folder / CONFIG).get("economy", "cities"))
 
 
 def _part_of(economy: str) -> Part | None:
