@@ -12,6 +12,7 @@ from economies import random_economy
 import spatialjax as sj
 from spatialjax.cities.income import IncomeState, total_income
 from spatialjax.errors import ModelError
+from spatialjax.nested.closed_forms import symmetric_places, utility_slope
 
 GROUP = (0, 1, 0, 1, 1)
 PEOPLE = jnp.array([[600.0, 500.0], [1400.0, 0.0]])
@@ -74,7 +75,18 @@ def test_no_equilibrium_depends_on_the_pace(pace):
     one, same = (sj.solve(e, tolerance=PRECISE) for e in (economy, other))
     np.testing.assert_allclose(one.employment, same.employment, rtol=1e-8)
     assert sj.stability(economy, one).stable
-    assert sj.stability(other, same).stable == (pace < 100)
+    assert sj.stability(other, same).stable
+
+
+@pytest.mark.parametrize("pace", [0.5, 20.0])
+@pytest.mark.parametrize(("cost", "stable"), [(1.15, True), (1.6, False)])
+def test_no_stability_depends_on_the_pace(pace, cost, stable):
+    economy = symmetric_places(2, 0.1, 0.0, cost)
+    paced = replace(economy, mobility=sj.PerfectMobility((0, 0), economy.population[None], pace))
+    found = sj.stability(paced, sj.solve(paced, tolerance=PRECISE), count=1)
+    assert found.stable == stable
+    known = 1 + pace * utility_slope(2, 0.1, 0.0, cost)
+    np.testing.assert_allclose(found.eigenvalues[0].real, known, rtol=1e-6)
 
 
 def test_groups_have_the_welfare_of_an_economy_that_is_theirs_alone():

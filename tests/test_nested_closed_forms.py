@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import spatialjax as sj
 from spatialjax.errors import DataError, ModelError
 from spatialjax.nested import closed_forms
 from spatialjax.nested.closed_forms import CASES, condition, symmetric_places, utility_slope
+from spatialjax.nested.first_order import trade_flow
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -26,6 +28,47 @@ def test_the_condition_is_about_every_trade_cost(alpha, beta, unique):
     assert (gamma1 > 0 and abs(gamma2 / gamma1) <= 1 + 1e-12) == unique
     slopes = [utility_slope(2, alpha, beta, cost) for cost in np.geomspace(1.01, 1000, 50)]
     assert all(slope < 0 for slope in slopes) == unique
+
+
+COSTS = np.geomspace(1.01, 1000, 50)
+
+
+def test_why_the_condition_fails_says_what_is_stable():
+    rising = [utility_slope(2, 0.1, 0.0, cost) for cost in COSTS]
+    assert sum(condition(0.1, -0.2)) == pytest.approx(2 + 0.1 + 0.2)
+    assert rising[0] < 0 < rising[-1]  # alpha + beta > 0: stable at low trade costs alone
+    assert condition(0.3, 0.0)[0] == pytest.approx(-0.2)
+    assert all(utility_slope(2, 0.3, 0.0, cost) > 0 for cost in COSTS)
+    gamma1, gamma2 = condition(-2.0, 0.5)
+    assert gamma1 > 0 > gamma1 + gamma2  # fails although alpha + beta <= 0
+    assert all(utility_slope(2, -2.0, 0.5, cost) < 0 for cost in COSTS)
+
+
+def advantage(log_ratio, alpha, beta, cost, theta=4.0):
+    """Log utility of the first of two places over the second's, where it has so many more log people."""
+    people = np.array([1 / (1 + np.exp(-log_ratio)), 1 / (1 + np.exp(log_ratio))])
+    costs = np.array([[1, cost], [cost, 1]])
+
+    def strength(log_wage):
+        return (costs * np.exp([log_wage / 2, -log_wage / 2]) / people**alpha) ** -theta
+
+    def excess(log_wage):
+        bill = np.exp([log_wage / 2, -log_wage / 2]) * people
+        shares = strength(log_wage) / strength(log_wage).sum(1, keepdims=True)
+        return (shares.T @ bill - bill)[0] / bill.sum()
+
+    log_wage = brentq(excess, -60, 60, xtol=1e-14)
+    price = strength(log_wage).sum(1) ** (-1 / theta)
+    return log_wage - np.log(price[0] / price[1]) + beta * log_ratio
+
+
+@pytest.mark.parametrize("case", closed_forms.SPILLOVER_CASES, ids=lambda case: case[0])
+def test_the_number_of_equilibria_is_that_of_a_scan(case):
+    scan = [advantage(ratio, *case[1:]) for ratio in np.linspace(0.01, 12, 200)]
+    signs = np.sign(scan)
+    larger = int((signs[1:] != signs[:-1]).sum())
+    assert closed_forms._number_of_equilibria(*case[1:]) == 1 + 2 * larger
+    assert (scan[0] < 0) == (utility_slope(2, *case[1:]) < 0)
 
 
 @pytest.mark.parametrize(("cost", "stable"), [(1.15, True), (1.6, False)])
@@ -76,6 +119,28 @@ def test_housing_is_land_alone_and_employs_nobody():
         (lambda d: d.drop_vars("sector"), "sector: no such coordinate; name each sector with assign_coords"),
         (lambda d: d.drop_vars("productivity"), "productivity: no such variable; add it"),
         (lambda d: d.drop_vars("iceberg_cost"), "iceberg_cost: neither it nor distance is there"),
+        (
+            lambda d: d.assign(amenities=d["amenity"]).drop_vars("amenity"),
+            "amenities: no variable has this name; did you mean amenity?",
+        ),
+        (lambda d: d.assign(zzz=1.0), "zzz: no variable has this name; there are productivity, amenity, land"),
+        (lambda d: d.assign(land=("city", list("abcd"))), "land: must hold numbers, found <U1"),
+        (
+            lambda d: d.assign(land_share=("occupation", [0.1])),
+            "land_share: has dimension occupation; it may have city, sector$",
+        ),
+        (
+            lambda d: d.assign(consumption_share=("origin", np.ones(4))),
+            "consumption_share: has dimension origin; it may have sector, city, occupation$",
+        ),
+        (
+            lambda d: d.assign(tariff=(("city", "origin"), np.full((4, 4), -1.0))),
+            "tariff: found -1 at place 0, origin 0; must be a rate above -1, 0.05 for five percent",
+        ),
+        (
+            lambda d: d.assign_coords(origin=d["city"].values[::-1]),
+            "origin: must have the labels of city, in the same order",
+        ),
         (lambda d: d.assign(value_added_share=0.5), "input_share: no such variable, but value_added_share is below 1"),
         (lambda d: d.assign(land=("sector", [1.0])), "land: has dimension sector; it may have city"),
         (lambda d: d.assign(land=("city", [1.0, np.nan, 1, 1])), "land: found nan at place 1; must be a number"),
@@ -98,6 +163,26 @@ def test_housing_is_land_alone_and_employs_nobody():
 def test_what_is_wrong_is_named(spoil, message):
     with pytest.raises(DataError, match=message):
         sj.economy_from_fundamentals(spoil(cities()))
+
+
+def test_tariffs_are_those_of_the_economy():
+    rate = np.where(np.eye(4, dtype=bool), 0.0, 0.2)
+    with_tariffs = sj.economy_from_fundamentals(cities().assign(tariff=(("city", "origin"), rate)))
+    np.testing.assert_array_equal(with_tariffs.tariff, rate[None])
+    assert sj.economy_from_fundamentals(cities()).tariff is None
+    found = sj.solve(with_tariffs, tolerance=1e-12)
+    np.testing.assert_allclose(found.tariff_revenue, (rate * trade_flow(with_tariffs, found)[0]).sum(1), rtol=1e-9)
+    assert (found.tariff_revenue > 0).all()
+    with pytest.raises(ModelError, match="tariff must be 0 on a city's own goods, found 0.1"):
+        sj.economy_from_fundamentals(cities().assign(tariff=0.1))
+
+
+@pytest.mark.parametrize("dims", [(), ("sector",), ("city", "sector"), ("occupation", "city", "sector")])
+def test_consumption_shares_may_be_of_each_city_and_occupation(dims):
+    data = closed_forms._with_housing(cities(), 0.7).drop_vars("consumption_share")
+    share = np.full([data.sizes[axis] for axis in dims], 0.5)
+    economy = sj.economy_from_fundamentals(data.assign(consumption_share=(dims, share)))
+    np.testing.assert_array_equal(economy.consumption_share, np.full((4, 1, 2) if "city" in dims else 2, 0.5))
 
 
 def test_what_makes_no_economy_is_refused():

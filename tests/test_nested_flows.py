@@ -13,10 +13,14 @@ from economies import labels as labels_of
 
 import spatialjax as sj
 from spatialjax.cities.flows import expenditure_share
-from spatialjax.errors import DataError, ModelError
+from spatialjax.errors import ConvergenceError, DataError, ModelError
 from spatialjax.nested import eu_enlargement, nafta
+from spatialjax.nested.closed_forms import observed_flows
+from spatialjax.nested.exact_hat import exact_hat
 from spatialjax.nested.first_order import changes, trade_flow, welfare_terms, welfare_terms_along_path
-from spatialjax.nested.trade_flows import observed_deficits
+from spatialjax.nested.trade_flows import observed_deficits, read_flows
+from spatialjax.workflow.config import load_config
+from spatialjax.workflow.nested_run import run_nested
 
 PEERS = os.environ.get("SPATIALJAX_PEERS", "")
 needs_peers = pytest.mark.skipif(not PEERS, reason="SPATIALJAX_PEERS does not name the folder of published results")
@@ -192,6 +196,44 @@ def test_workers_may_move_if_told_so(hat):
     free = sj.solve(eqx.tree_at(lambda e: e.mobility, hat, sj.FreeMobility()))
     np.testing.assert_allclose(free.employment.sum(), hat.population.sum())
     assert np.abs(np.asarray(free.employment / jnp.exp(hat.reference.log_employment)) - 1).max() > 1e-3
+    # Amenities are one, so that workers are where consumption to the power of the location elasticity says.
+    offer = np.asarray(free.consumption) ** float(hat.location_elasticity)
+    share = np.asarray(free.employment) / float(hat.population[0])
+    np.testing.assert_allclose(share, offer / offer.sum(), rtol=1e-8)
+
+
+# Exact-hat algebra by itself.
+
+
+def by_hat(**changed):
+    data = observed_flows()
+    same = {"tariff": data["tariff"].values, "deficit": observed_deficits(data)}
+    return exact_hat(read_flows(data), **(same | changed))
+
+
+def test_without_a_change_nothing_changes():
+    found = by_hat()
+    for change in (found.wage, found.price, found.real_income):
+        np.testing.assert_allclose(change, 1.0, rtol=1e-10)
+    np.testing.assert_allclose(found.trade_flow, observed_flows()["trade_flow"], rtol=1e-10)
+
+
+def test_wages_and_flows_of_hat_algebra_are_those_of_solves():
+    data = observed_flows()
+    economy, income = sj.economy_from_flows(data), sj.TradeDeficits(jnp.asarray(observed_deficits(data)))
+    changed = eqx.tree_at(lambda e: e.tariff, economy, jnp.zeros_like(economy.tariff))
+    before, after = solved(economy, income), solved(changed, income)
+    known = by_hat(tariff=np.zeros(economy.tariff.shape))
+    np.testing.assert_allclose((after.wage / before.wage)[:, 0], known.wage, rtol=1e-8)
+    np.testing.assert_allclose(trade_flow(changed, after), known.trade_flow, rtol=1e-8)
+    assert np.abs(known.real_income - 1).max() > 0.01
+
+
+def test_hat_algebra_that_cannot_be_is_refused(data):
+    with pytest.raises(ConvergenceError, match="did not settle in 2 iterations"):
+        by_hat(deficit=np.zeros(4), max_iterations=2)
+    with pytest.raises(ModelError, match="every city buys every good"):
+        exact_hat(read_flows(data), tariff=data["tariff"].values, deficit=np.zeros(CITIES))
 
 
 # Tariffs and deficits.
@@ -446,6 +488,52 @@ def test_files_that_are_missing_or_hold_something_else_are_named(tmp_path):
         nafta.read_nafta(tmp_path)
 
 
+@pytest.fixture
+def small_nafta(tmp_path, monkeypatch):
+    """Files as those of cp2015, of three countries, two goods and one service."""
+    monkeypatch.setattr(nafta, "COUNTRIES", ("USA", "Mexico", "Canada"))
+    monkeypatch.setattr(nafta, "GOODS", ("Food", "Auto"))
+    monkeypatch.setattr(nafta, "SERVICES", ("Retail",))
+    own = np.eye(3, dtype=bool)
+    mix = np.full((3, 3, 3), 1 / 3)
+    mix[0, :, 0] = [0.75, 0.26, -0.01]  # rounded, and one that is negative
+    mix[2, :, 2] = 0.0
+    exports = np.where(own, 0.0, [[[0, 1, 2], [3, 0, 4], [5, 6, 0]], [[0, 7, 8], [9, 0, 1], [2, 3, 0]]])
+    output = np.array([[20e3, 30e3, 25e3], [60e3, 50e3, 4e3], [90e3, 80e3, 70e3]])
+    rate = np.where(own, 0.0, [[[10.0] * 3] * 3, [[20.0] * 3] * 3])
+    numbers = {
+        "B.txt": [[0.5, 0.6, 0.7], [0.4, 0.5, 0.6], [0.6, 0.7, 0.8]],
+        "GO.txt": output,
+        "IO.txt": mix,
+        "T.txt": [8.0, 2.0],
+        "tariffs1993.txt": rate,
+        "tariffs2005.txt": 0 * rate,
+        "xbilat1993.txt": exports,
+    }
+    for name, values in numbers.items():
+        np.savetxt(tmp_path / name, np.asarray(values).reshape(len(values), -1))
+    return tmp_path
+
+
+def test_files_of_nafta_become_flows(small_nafta):
+    data = nafta.read_nafta(small_nafta)
+    at = lambda name, *labels: float(data[name].sel(dict(zip(data[name].dims, labels, strict=True))))  # noqa: E731
+    assert at("trade_flow", "Food", "Mexico", "USA") == 3000.0  # Mexico's imports, in thousands
+    assert at("trade_flow", "Food", "USA", "USA") == 20e3 - 8e3
+    assert at("trade_flow", "Auto", "Canada", "Canada") == 0.0  # exports are more than output
+    assert at("trade_flow", "Retail", "USA", "USA") == 90e3
+    assert at("trade_flow", "Retail", "USA", "Mexico") == 0.0
+    assert at("tariff", "Auto", "Mexico", "USA") == pytest.approx(0.2)
+    assert at("tariff_2005", "Auto", "Mexico", "USA") == 0.0
+    np.testing.assert_allclose(data["trade_elasticity"], [8.0, 2.0, nafta.SERVICES_ELASTICITY])
+    np.testing.assert_allclose(data["input_mix"].sel(city="USA", sector="Food"), [0.75 / 1.01, 0.26 / 1.01, 0.0])
+    assert at("value_added_share", "Auto", "Mexico") == 0.5
+    assert at("value_added_share", "Retail", "Canada") == 1.0  # no inputs
+    table = nafta.run(small_nafta)
+    assert list(table.index) == ["USA", "Mexico", "Canada"]
+    assert (table["real_wage"] > 0.1).all()
+
+
 def test_a_table_of_trade_without_a_column_or_a_pair_is_refused(tmp_path):
     file = tmp_path / eu_enlargement.FILE
     with pytest.raises(DataError, match="is missing"):
@@ -489,12 +577,20 @@ def test_rows_of_nafta_hold():
     assert all(row.seconds > 0 for row in rows)
 
 
+ALONG_THE_PATH = {"Mexico": ("-0.68", "0.69"), "Canada": ("-0.109", "-0.0011"), "USA": ("0.059", "0.0155")}
+"""Terms of trade and volume of trade, percent, to the digits that docs/nested.md shows."""
+
+
 @needs_peers
 def test_along_the_path_the_formula_gives_real_income(nafta_data):
     made = nafta.experiment(nafta_data)
-    terms = welfare_terms_along_path(made.base, made.changed.tariff, income=made.income, initial=made.before, steps=8)
+    terms = welfare_terms_along_path(made.base, made.changed.tariff, income=made.income, initial=made.before)
     exact = 100 * np.log(np.asarray(made.after.consumption / made.before.consumption)[:, 0])
     assert np.abs(100 * np.asarray(terms.welfare) - exact).max() < 0.005
+    for country, shown in ALONG_THE_PATH.items():
+        for term, number in zip(terms, shown, strict=True):
+            found = 100 * float(term[nafta.COUNTRIES.index(country)])
+            assert f"{found:.{len(number.split('.')[1])}f}" == number
 
 
 @needs_peers
@@ -511,6 +607,22 @@ def test_rows_of_the_enlargement_hold():
     rows = eu_enlargement.rows(Path(PEERS))
     assert len(rows) == 3 + 4
     assert [row.quantity for row in rows if not row.holds] == []
+    found = {row.quantity[:3]: round(row.computed, 6) for row in rows[:3]}
+    assert found == {"HUN": 1.014043, "CZE": 1.009983, "POL": 1.006804}
+
+
+@needs_peers
+def test_configurations_of_published_models_run(tmp_path):
+    written = {"summary.csv", "summary.tex", "report.html", "run.json"}
+    cuts = run_nested(load_config("configs/nafta_tariffs.toml", [f"folder={PEERS}/cp2015"]), tmp_path / "nafta")
+    assert {path.name for path in cuts.files} >= written
+    table = cuts.figures.set_index("country")
+    for country, published in nafta.PUBLISHED.items():
+        assert [round(table.loc[country, name], 2) for name in nafta.COLUMNS] == list(published)
+        assert round(table.loc[country, "real_income"], 3) == nafta.EXACT[country]
+    joined = run_nested(load_config("configs/eu_enlargement.toml", [f"folder={PEERS}/ge_gravity"]), tmp_path / "eu")
+    assert {path.name for path in joined.files} >= written
+    assert round(joined.figures.set_index("country").loc["HUN", "welfare"], 4) == 1.4043
 
 
 @needs_peers

@@ -15,12 +15,14 @@ import xarray as xr
 from spatialjax.cities.economy import Economy
 from spatialjax.cities.equilibrium import Equilibrium, solve
 from spatialjax.cities.flows import expenditure_share
-from spatialjax.cities.income import LaissezFaire, LocalLandRents
+from spatialjax.cities.income import LaissezFaire, LocalLandRents, TradeDeficits
 from spatialjax.cities.location import FixedEmployment, FreeMobility, MobilityWithinGroups
 from spatialjax.cities.spillovers import OccupationAmenitySpillover, OccupationSpillover
 from spatialjax.cities.stability import find_equilibria, stability
+from spatialjax.nested.exact_hat import exact_hat
 from spatialjax.nested.fundamentals import economy_from_fundamentals
 from spatialjax.nested.row import ValidationRow
+from spatialjax.nested.trade_flows import economy_from_flows, observed_deficits, read_flows
 
 EXACT = 1e-8
 """What solves to twelve digits leave of a closed form."""
@@ -30,6 +32,7 @@ PRECISE = 1e-12
 ACR = "Arkolakis, Costinot and Rodriguez-Clare (2012)"
 EATON_KORTUM = "Eaton and Kortum (2002)"
 ALLEN_ARKOLAKIS = "Allen and Arkolakis (2014)"
+DEKLE_EATON_KORTUM = "Dekle, Eaton and Kortum (2008)"
 
 
 def rows() -> list[ValidationRow]:
@@ -37,17 +40,23 @@ def rows() -> list[ValidationRow]:
     return [row for case in CASES for row in case()]
 
 
+Inputs = Literal["none", "alike", "own"]
+"""Of sectors: no input links, links alike in all countries, or of each its own, as then are consumption shares."""
+GAINS_CASES: tuple[tuple[str, int, Inputs], ...] = (
+    ("one sector", 1, "none"),
+    ("three sectors", 3, "none"),
+    ("three sectors with input links", 3, "alike"),
+    ("three sectors with input links and consumption of each country's own", 3, "own"),
+)
+
+
 def gains_from_trade() -> Iterator[ValidationRow]:
     """Real income over autarky is pi_nn^(-1/theta), a Leontief-weighted product of these where there are inputs.
 
     ln C - ln C_autarky = -sum_jk alpha_j a_jk ln pi_nn,k / theta_k, with a = (1 - G)^-1 and G[j, k] the share of input
-    k in the cost of sector j (eqs. 1, 28 and 31 of the paper).
+    k in the cost of sector j (eqs. 1, 28 and 31 of the paper); alpha and G may be a country's own.
     """
-    for name, sectors, inputs in (
-        ("one sector", 1, False),
-        ("three sectors", 3, False),
-        ("three sectors with input links", 3, True),
-    ):
+    for name, sectors, inputs in GAINS_CASES:
         economy = _trading_countries(sectors, inputs)
         autarky = eqx.tree_at(lambda e: e.log_iceberg_cost, economy, _alone(economy))
         open_, closed = _solved(economy), _solved(autarky)
@@ -57,10 +66,15 @@ def gains_from_trade() -> Iterator[ValidationRow]:
 
 def _gains_by_own_shares(economy: Economy, equilibrium: Equilibrium) -> np.ndarray:
     own = np.einsum("jnn->nj", np.asarray(expenditure_share(economy, equilibrium)))
-    links = (1 - np.asarray(economy.value_added_share[0])) * np.asarray(economy.input_links.mix)  # type: ignore[attr-defined]
-    leontief = np.linalg.inv(np.eye(len(links)) - links.T)
-    weight = np.asarray(economy.consumption_share) @ leontief / np.asarray(economy.trade_elasticity)
-    return np.exp(-np.log(own) @ weight)
+    bought = 1 - np.asarray(economy.value_added_share)
+    mix = np.broadcast_to(economy.input_links.mix, (*own.shape, own.shape[1]))  # type: ignore[attr-defined]
+    basket = np.asarray(economy.consumption_share)
+    # Countries' own baskets have an axis of occupations, of which there is one.
+    basket = basket[:, 0] if basket.ndim == 3 else np.broadcast_to(basket, own.shape)
+    saved = np.log(own) / np.asarray(economy.trade_elasticity)
+    links = np.swapaxes(mix * bought[:, None, :], 1, 2)
+    leontief = np.linalg.inv(np.eye(own.shape[1]) - links)
+    return np.exp(-np.einsum("nj,njk,nk->n", basket, leontief, saved))
 
 
 def frictionless_wages() -> Iterator[ValidationRow]:
@@ -144,6 +158,7 @@ SPILLOVER_CASES = (
     ("the condition holds", 0.1, -0.3, 1.8),
     ("it fails, trade costs are low", 0.1, 0.0, 1.15),
     ("it fails, trade costs are high", 0.1, 0.0, 1.6),
+    ("gamma1 is negative, trade costs are low", 0.3, 0.0, 1.15),
 )
 """Of Allen and Arkolakis: alpha, beta, and the iceberg cost between any two places."""
 SUBSTITUTION = 5.0
@@ -153,10 +168,13 @@ NO_LIMIT = "a symmetric economy, linearised by hand"
 def spillovers_and_uniqueness() -> Iterator[ValidationRow]:
     """Productivity L^alpha, amenity L^beta, perfect mobility: stability of places alike, and how many equilibria.
 
-    With z the own expenditure share less that of another place, utility moves with a place's log employment by
-    m = (z gamma2 - gamma1) / (1 + (sigma - 1)(1 + z)), gamma1 = 1 - alpha (sigma - 1) - beta sigma and
-    gamma2 = 1 + alpha sigma + (sigma - 1) beta. If |gamma2 / gamma1| <= 1 and gamma1 > 0 (their Theorem 2), m is
-    negative whatever trade costs, and so every symmetric equilibrium stable.
+    With z the own expenditure share less that of another place, between 0 and 1, utility moves with a place's log
+    employment by m = (z gamma2 - gamma1) / (1 + (sigma - 1)(1 + z)), gamma1 = 1 - alpha (sigma - 1) - beta sigma and
+    gamma2 = 1 + alpha sigma + (sigma - 1) beta. Theorem 2 of the paper: where gamma1 is not 0, there is an equilibrium
+    with people everywhere; it is the only one if gamma1 > 0 and |gamma2 / gamma1| <= 1. Then m is negative whatever
+    trade costs, and the symmetric equilibrium stable. Where gamma1 < 0 and gamma2 >= gamma1, m is positive whatever
+    trade costs. The theorem is about trade costs alike both ways, and places that differ: here five of them are solved
+    from several starts.
     """
     for name, alpha, beta, cost in SPILLOVER_CASES:
         for places in (2, 4):
@@ -167,7 +185,16 @@ def spillovers_and_uniqueness() -> Iterator[ValidationRow]:
         elasticity = float(economy.location_elasticity)
         tastes = symmetric_places(4, alpha, beta, cost, mobility="free")
         yield _leading(tastes, f"4 places, tastes of elasticity {elasticity:g}, {name}", elasticity * slope)
-        yield _number_of_equilibria(name, alpha, beta, cost)
+        economy, known = symmetric_places(2, alpha, beta, cost), _number_of_equilibria(alpha, beta, cost)
+        yield _found(economy, f"2 places, {name}", known, NO_LIMIT)
+    name, alpha, beta, _ = SPILLOVER_CASES[0]
+    yield _found(places_that_differ(alpha, beta), f"5 places that differ, {name}", 1, "Theorem 2 of the paper")
+
+
+def _found(economy: Economy, name: str, known: int, source: str) -> ValidationRow:
+    found = find_equilibria(economy, key=jax.random.key(0), starts=8, spread=2.0, same=1e-3)
+    quantity = f"equilibria with people everywhere found from 8 starts, {name}"
+    return ValidationRow(ALLEN_ARKOLAKIS, quantity, known, len(found.equilibria), 0, source)
 
 
 def _leading(economy: Economy, name: str, known: float) -> ValidationRow:
@@ -175,18 +202,20 @@ def _leading(economy: Economy, name: str, known: float) -> ValidationRow:
     return ValidationRow(ALLEN_ARKOLAKIS, f"leading eigenvalue, {name}", known, float(leading), EIGENVALUE, NO_LIMIT)
 
 
-def _number_of_equilibria(name: str, alpha: float, beta: float, cost: float) -> ValidationRow:
-    """Of two places alike: one if it is stable; else also one with each of them the larger."""
-    economy = symmetric_places(2, alpha, beta, cost)
-    found = find_equilibria(economy, key=jax.random.key(0), starts=8, spread=2.0, same=1e-3)
-    known = 1 if utility_slope(2, alpha, beta, cost) < 0 else 3
-    return ValidationRow(
-        ALLEN_ARKOLAKIS, f"equilibria found from 8 starts, 2 places, {name}", known, len(found.equilibria), 0, NO_LIMIT
-    )
+def _number_of_equilibria(alpha: float, beta: float, cost: float) -> int:
+    """With people in both of two places alike: one, or also one with each of them the larger.
+
+    Utility in a place that empties tends to infinity beside the other's if gamma1 > 0, to zero if it is negative. If
+    places alike are unstable, people who gather in one must stop short of all of them in the first case only.
+    """
+    return 3 if condition(alpha, beta)[0] > 0 and utility_slope(2, alpha, beta, cost) > 0 else 1
 
 
 def condition(alpha: float, beta: float, substitution: float = SUBSTITUTION) -> tuple[float, float]:
-    """gamma1 and gamma2 of Allen and Arkolakis (2014): the equilibrium is unique if |gamma2 / gamma1| <= 1."""
+    """gamma1 and gamma2 of Allen and Arkolakis (2014): one equilibrium if gamma1 > 0 and |gamma2 / gamma1| <= 1.
+
+    gamma2 <= gamma1 is alpha + beta <= 0, and gamma1 + gamma2 >= 0 is alpha - beta >= -2.
+    """
     return (
         1 - alpha * (substitution - 1) - beta * substitution,
         1 + alpha * substitution + (substitution - 1) * beta,
@@ -206,12 +235,70 @@ def symmetric_places(
 ) -> Economy:
     """Places alike, with spillovers in productivity and amenities."""
     data = _places(np.ones(places), np.where(np.eye(places, dtype=bool), 1.0, cost))
+    return _with_spillovers(data, alpha, beta, mobility)
+
+
+def places_that_differ(alpha: float, beta: float) -> Economy:
+    """Five places that differ, trade costs alike both ways, with the same spillovers and perfect mobility."""
+    data = _cities(5)
+    cost = data["iceberg_cost"].values
+    return _with_spillovers(data.assign(iceberg_cost=(("city", "origin"), np.maximum(cost, cost.T))), alpha, beta)
+
+
+def _with_spillovers(
+    data: xr.Dataset, alpha: float, beta: float, mobility: Literal["free", "perfect"] = "perfect"
+) -> Economy:
     return economy_from_fundamentals(
         data,
         trade_elasticity=SUBSTITUTION - 1,
         spillover=OccupationSpillover((0.0,), (alpha,)),
         amenity_spillover=OccupationAmenitySpillover([[beta]]),
         mobility=mobility,
+    )
+
+
+def exact_hat_algebra() -> Iterator[ValidationRow]:
+    """Changes from observed flows are those of the equations in changes, iterated apart from the library.
+
+    Three counterfactuals: tariffs halved; deficits removed; trade costs changed between all countries at once.
+    """
+    data = observed_flows()
+    flows, economy = read_flows(data), economy_from_flows(data)
+    deficit, tariff = observed_deficits(data), data["tariff"].values
+    before = solve(economy, income=TradeDeficits(jnp.asarray(deficit)), tolerance=PRECISE)
+    eased = np.where(np.eye(len(deficit), dtype=bool), 1.0, np.random.default_rng(3).uniform(0.7, 1.2, tariff.shape))
+    for name, rates, held, change in (
+        ("tariffs halved", tariff / 2, deficit, np.ones_like(tariff)),
+        ("deficits removed", tariff, np.zeros_like(deficit), np.ones_like(tariff)),
+        ("trade costs changed", tariff, deficit, eased),
+    ):
+        known = exact_hat(flows, tariff=rates, deficit=held, cost_change=change)
+        costs = jnp.asarray(economy.log_iceberg_cost) + jnp.log(change)
+        changed = eqx.tree_at(lambda e: (e.tariff, e.log_iceberg_cost), economy, (jnp.asarray(rates), costs))
+        after = solve(changed, income=TradeDeficits(jnp.asarray(held)), initial=before, tolerance=PRECISE)
+        for quantity, one, other in (
+            ("real income", known.real_income, after.consumption[:, 0] / before.consumption[:, 0]),
+            ("prices", known.price, after.price / before.price),
+        ):
+            what = f"{quantity}, after over before, exact hat: {name}"
+            yield _worst(DEKLE_EATON_KORTUM, what, one, other, source="iteration of the equations in changes")
+
+
+def observed_flows() -> xr.Dataset:
+    """Four countries and three sectors with deficits, tariffs, and inputs of each country's own, for flows' readers."""
+    rng = np.random.default_rng(2)
+    countries, sectors = [f"country {n}" for n in range(4)], [f"sector {j}" for j in range(3)]
+    own = np.eye(4, dtype=bool)
+    directions = ("sector", "city", "origin")
+    return xr.Dataset(
+        {
+            "trade_flow": (directions, np.where(own, 100.0, 20.0) * rng.uniform(0.5, 1.5, (3, 4, 4))),
+            "tariff": (directions, np.where(own, 0.0, rng.uniform(0.02, 0.4, (3, 4, 4)))),
+            "trade_elasticity": ("sector", [3.0, 5.0, 8.0]),
+            "value_added_share": (("city", "sector"), rng.uniform(0.4, 0.8, (4, 3))),
+            "input_mix": (("city", "sector", "input"), rng.dirichlet(np.full(3, 5.0), (4, 3))),
+        },
+        {"city": countries, "origin": countries, "sector": sectors, "input": sectors},
     )
 
 
@@ -224,6 +311,7 @@ CASES = (
     tastes_that_vanish,
     groups_of_cities,
     spillovers_and_uniqueness,
+    exact_hat_algebra,
 )
 PEOPLE = 1000.0
 
@@ -264,7 +352,7 @@ def _with_housing(data: xr.Dataset, goods_share: float) -> xr.Dataset:
     )
 
 
-def _trading_countries(sectors: int, inputs: bool) -> Economy:
+def _trading_countries(sectors: int, inputs: Inputs) -> Economy:
     """Four countries whose workers stay, with trade costs both ways unlike."""
     rng = np.random.default_rng(1)
     names = [f"sector {j}" for j in range(sectors)]
@@ -282,9 +370,14 @@ def _trading_countries(sectors: int, inputs: bool) -> Economy:
         },
         {"city": [f"country {n}" for n in range(countries)], "occupation": ["workers"], "sector": names},
     )
-    if inputs:
+    if inputs == "alike":
         data["value_added_share"] = "sector", rng.uniform(0.3, 0.7, sectors)
         data["input_share"] = ("input", "sector"), rng.dirichlet(np.ones(sectors), sectors).T
+    if inputs == "own":
+        mix = rng.dirichlet(np.ones(sectors), (countries, sectors))
+        data["value_added_share"] = ("city", "sector"), rng.uniform(0.3, 0.7, (countries, sectors))
+        data["input_share"] = ("city", "sector", "input"), mix
+        data["consumption_share"] = ("city", "sector"), rng.dirichlet(np.ones(sectors), countries)
     elasticity = rng.uniform(3, 8, sectors)
     return economy_from_fundamentals(data, trade_elasticity=elasticity, mobility="fixed")
 
@@ -302,9 +395,11 @@ def _relative(values) -> np.ndarray:
     return np.asarray(values) / np.asarray(values)[0]
 
 
-def _worst(model: str, quantity: str, known: Any, computed: Any, tolerance: float = EXACT) -> ValidationRow:
+def _worst(
+    model: str, quantity: str, known: Any, computed: Any, tolerance: float = EXACT, source: str = "closed form"
+) -> ValidationRow:
     """The place where the two differ most."""
     wanted, found = np.asarray(known, float), np.asarray(computed, float)
-    at = int(np.abs(found - wanted).argmax())
+    at = np.unravel_index(np.abs(found - wanted).argmax(), wanted.shape)
     what = f"{quantity} (the worst of {wanted.size})"
-    return ValidationRow(model, what, float(wanted[at]), float(found[at]), tolerance, "closed form")
+    return ValidationRow(model, what, float(wanted[at]), float(found[at]), tolerance, source)

@@ -1,5 +1,6 @@
 """An economy from fundamentals: productivity, amenities, land, trade costs and people, without inversion."""
 
+import difflib
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -36,10 +37,19 @@ AXES = {
     "traded": ("sector",),
     "iceberg_cost": ("sector", "city", "origin"),
     "distance": ("city", "origin"),
+    "tariff": ("sector", "city", "origin"),
 }
 """Dimensions of each variable; one that lacks some of them is the same along these."""
+MORE_AXES = {"consumption_share": ("city", "occupation"), "input_share": ("city",)}
+"""Dimensions that a variable may have besides."""
+KNOWN = (*AXES, "population", "country_of_city")
+"""Every variable that there is."""
 DEFAULTS = {"amenity": 1.0, "land": 1.0, "value_added_share": 1.0, "land_share": 0.0, "traded": True}
-BOUNDS = {"iceberg_cost": (0.0, "above 0"), "distance": (0.0, "above 0")}
+BOUNDS = {
+    "iceberg_cost": (0.0, "above 0"),
+    "distance": (0.0, "above 0"),
+    "tariff": (-1.0, "a rate above -1, 0.05 for five percent"),
+}
 
 
 def economy_from_fundamentals(
@@ -58,7 +68,8 @@ def economy_from_fundamentals(
     """An economy whose fundamentals are known, for [`solve`][]: nothing is inverted.
 
     Coordinates `city`, `occupation` and `sector` name its parts. A variable that lacks a dimension is the same along
-    it, and all but the first two and trade costs may be left out:
+    it, and all but the first two and trade costs may be left out. Labels of `origin` must be those of `city`, labels
+    of `input` those of `sector`, in the same order. There are no other variables than these:
 
     | variable | dimensions | meaning, and what holds without it |
     | --- | --- | --- |
@@ -68,11 +79,12 @@ def economy_from_fundamentals(
     | `distance` | city, origin | kappa is distance to the power `distance_exponent`, in place of `iceberg_cost` |
     | `amenity` | city, occupation | A, 0 where an occupation cannot live; 1 |
     | `land` | city | H; 1 |
-    | `consumption_share` | sector; occupation, sector; or city, occupation, sector | alpha; equal shares |
+    | `consumption_share` | sector; and occupation, or city, or both | alpha; equal shares |
     | `value_added_share` | city, sector | gamma; 1, no inputs |
     | `land_share` | city, sector | beta; 0. A sector of land alone (1 and 1) is housing, and employs nobody |
     | `input_share` | input, sector; or city, input, sector | mu; sums to 1 over input |
     | `traded` | sector | whether its good is shipped; true |
+    | `tariff` | sector, city, origin | rate on what a city buys from an origin, 0 at home; none |
     | `country_of_city` | city | the country within which its workers move; all are one |
 
     **Arguments:**
@@ -121,6 +133,7 @@ def economy_from_fundamentals(
         preferences=MultiplicativeAmenities() if preferences is None else preferences,
         amenity_spillover=amenity_spillover,
         mobility=closure,
+        tariff=jnp.asarray(filled["tariff"]) if "tariff" in filled else None,
     )
     check_economy(economy)
     return economy
@@ -145,6 +158,10 @@ def _problems(data: xr.Dataset, mobility: str) -> Iterator[str]:
     yield from (f"{axis}: no such coordinate; name each {axis} with assign_coords" for axis in missing)
     if missing:
         return
+    yield from (_unknown(str(name)) for name in data.data_vars if name not in KNOWN)
+    for name, same in (("origin", "city"), ("input", "sector")):
+        if name in data.coords and data[name].values.tolist() != data[same].values.tolist():
+            yield f"{name}: must have the labels of {same}, in the same order"
     for name in ("productivity", "population"):
         if name not in data:
             yield f"{name}: no such variable; add it"
@@ -158,12 +175,22 @@ def _problems(data: xr.Dataset, mobility: str) -> Iterator[str]:
         yield from _population_problems(data, mobility)
 
 
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, KNOWN, n=1)
+    remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(KNOWN)}"
+    return f"{name}: no variable has this name; {remedy}"
+
+
 def _variable_problems(data: xr.Dataset, name: str) -> Iterator[str]:
-    allowed = {*AXES.get(name, ()), *({"city", "occupation"} if name.endswith("_share") else ())}
-    if name in AXES and (others := [str(axis) for axis in data[name].dims if axis not in allowed]):
-        yield f"{name}: has dimension {', '.join(others)}; it may have {', '.join(AXES[name])}"
+    if name not in KNOWN or name == "country_of_city":
         return
-    if name == "country_of_city" or data[name].dtype.kind not in "fiub":
+    dimensions = tuple(map(str, data[name].dims))
+    allowed = (*AXES.get(name, dimensions), *MORE_AXES.get(name, ()))
+    if others := [axis for axis in dimensions if axis not in allowed]:
+        yield f"{name}: has dimension {', '.join(others)}; it may have {', '.join(allowed)}"
+        return
+    if data[name].dtype.kind not in "fiub":
+        yield f"{name}: must hold numbers, found {data[name].dtype}"
         return
     values = data[name]
     may_be_infinite = name == "iceberg_cost"
@@ -205,12 +232,12 @@ def _place(values: xr.DataArray, at: tuple[int, ...]) -> str:
 
 
 def _filled(data: xr.Dataset) -> dict[str, np.ndarray]:
-    """Every variable with all its dimensions, defaults included."""
+    """Every variable with all its dimensions, defaults included; but for consumption shares, which may have more."""
     sizes = {axis: data.sizes[axis] for axis in ("city", "occupation", "sector")}
     sizes |= {"origin": sizes["city"], "input": sizes["sector"]}
     filled = {}
     for name, axes in AXES.items():
-        if name not in data and name not in DEFAULTS:
+        if (name not in data and name not in DEFAULTS) or name == "consumption_share":
             continue
         values = data[name] if name in data else xr.DataArray(DEFAULTS[name])
         axes = ("city", *axes) if name == "input_share" and "city" in values.dims else axes
@@ -224,6 +251,8 @@ def _consumption_share(data: xr.Dataset) -> np.ndarray:
     if "consumption_share" not in data:
         return np.full(sectors, 1 / sectors)
     share = data["consumption_share"]
+    if "sector" not in share.dims:
+        share = share.expand_dims(sector=sectors)
     if "city" not in share.dims:
         return share.transpose(..., "sector").values.astype(float)
     by = share if "occupation" in share.dims else share.expand_dims(occupation=1)

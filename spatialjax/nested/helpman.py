@@ -35,7 +35,7 @@ SOURCE = "Redding and Rossi-Hansberg (2017), section 4, as two independent repli
 DIGITS = 5e-7
 """Half a unit in the last digit that is known."""
 TOOLKIT_SECONDS = 192.0
-"""Of the toolkit's damped iteration on two cores: 57,563 steps."""
+"""Of the toolkit's damped iteration on two cores, for one equilibrium: 57,563 steps."""
 
 
 def quasi_euclidean(side: int) -> np.ndarray:
@@ -154,11 +154,13 @@ def run(folder: Path | str, *, border: float = BORDER, tolerance: float = 1e-10)
 def rows(folder: Path | str) -> list[ValidationRow]:
     """Welfare ratios of both countries under both experiments."""
     made = experiment(read_productivity(folder))
-    total = sum(made.seconds)
-    evaluations = sum(int(found.evaluations) for found in made[:3])
+    slowest = max(made.seconds)
+    base, outer, inner = (int(found.evaluations) for found in made[:3])
     note = (
-        f"three equilibria, {evaluations} evaluations; the toolkit's damped iteration takes 57,563 steps. The paper's "
-        "Table 1 has two labels swapped and one entry rounded otherwise"
+        f"ours are the seconds of the slowest of three equilibria, which take {base} evaluations with all borders, "
+        f"{outer} without the outer one and {inner} without those between cells; the toolkit's are of one equilibrium "
+        "too, 57,563 steps of a damped iteration. The paper's Table 1 has two labels swapped and one entry rounded "
+        "otherwise"
     )
     return [
         ValidationRow(
@@ -169,7 +171,7 @@ def rows(folder: Path | str) -> list[ValidationRow]:
             tolerance=DIGITS,
             source=SOURCE,
             note=note,
-            seconds=total,
+            seconds=slowest,
             toolkit_seconds=TOOLKIT_SECONDS,
         )
         for name, after, _ in _removed(made)

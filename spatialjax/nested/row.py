@@ -9,8 +9,8 @@ class ValidationRow:
 
     `known` is published, or from a closed form; `tolerance` is how far `computed` may be from it, in the units of both:
     half a unit of the last digit published, or what the closed form allows. `source` says where `known` is from,
-    `note` why the two differ where they do. `seconds` is what the library took, `toolkit_seconds` what the authors'
-    code is known to take.
+    `note` why the two differ where they do. `seconds` is what the library took for one
+    equilibrium, `toolkit_seconds` what the authors' code is known to take for one.
     """
 
     model: str
