@@ -16,15 +16,23 @@ data_app = typer.Typer(
 @data_app.command()
 def template(
     folder: Annotated[Path, typer.Argument(help="new or empty folder")],
-    example: Annotated[str, typer.Option(help="minimal, or archipelago: all that the files may hold")] = "minimal",
+    example: Annotated[
+        str,
+        typer.Option(
+            help="minimal; archipelago: all that the files may hold; agencies: files of agencies to build data from"
+        ),
+    ] = "minimal",
 ) -> None:
-    """Write annotated CSV files to fill in: a valid small economy as they stand."""
+    """Write annotated files to fill in: a valid small economy as they stand, or files of agencies that build one."""
     with readable_errors():
-        from spatialjax.sources.template import write_template
+        from spatialjax.sources.template import AGENCIES, write_template
 
         files = write_template(folder, example)
         tell(f"{folder}: {', '.join(path.name for path in files)}")
-        tell(f"check with: spatialjax validate {folder}")
+        if example == AGENCIES:
+            tell(f"build with: spatialjax data build {folder / 'build.toml'} --out mine.nc")
+        else:
+            tell(f"check with: spatialjax validate {folder}")
 
 
 @data_app.command()

@@ -1,23 +1,51 @@
 """Models known in closed form, and economies from fundamentals."""
 
+from functools import cache
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from typer.testing import CliRunner
 
 import spatialjax as sj
+from spatialjax.cli import app
 from spatialjax.errors import DataError, ModelError
 from spatialjax.nested import closed_forms
 from spatialjax.nested.closed_forms import CASES, condition, symmetric_places, utility_slope
 from spatialjax.nested.first_order import trade_flow
 
 
+@cache
+def rows_of(case):
+    return list(case())
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_what_is_known_in_closed_form_is_found(case):
-    rows = list(case())
+    rows = rows_of(case)
     assert rows
     assert [row for row in rows if not row.holds] == []
+
+
+def test_the_validation_page_has_these_rows(monkeypatch, tmp_path):
+    """The page that `spatialjax validate-models` writes here without anybody's files, against the one in docs."""
+    monkeypatch.setattr(closed_forms, "rows", lambda: [row for case in CASES for row in rows_of(case)])
+    done = CliRunner().invoke(app, ["validate-models", "--out", str(tmp_path / "validation.md")])
+    assert done.exit_code == 0, done.output
+    pages = [tmp_path / "validation.md", Path(__file__).parents[1] / "docs" / "validation.md"]
+    made, kept = (known_numbers(page.read_text(encoding="utf-8")) for page in pages)
+    assert len(made) == sum(len(rows_of(case)) for case in CASES)
+    assert made == kept
+
+
+def known_numbers(page):
+    """Model, quantity and known number of each closed form on a page, and whether it holds."""
+    table = page.partition("## Closed forms")[2].partition("\n## ")[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    return {(*row[:3], row[-1]) for row in cells[2:]}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,10 @@
 """Data of one's own: folders of CSV files, agencies' files in their published layouts, and the builder."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -11,8 +16,24 @@ import spatialjax as sj
 from spatialjax.cli_data import data_app
 from spatialjax.errors import ConfigError, DataError, OutputError
 from spatialjax.sources import read_folder, write_folder, write_template
+from spatialjax.sources.agency_example import agency_files
+from spatialjax.sources.agency_layouts import (
+    BUSINESS_PATTERNS,
+    DELINEATION,
+    INDUSTRY_OCCUPATIONS,
+    METRO_WAGES,
+    SHIPMENTS,
+    business_patterns_row,
+    csv_text,
+    delineation_row,
+    industry_occupations_row,
+    metro_wages_row,
+    price_parities_text,
+    shipments_row,
+)
 from spatialjax.sources.build import build_from_config
 from spatialjax.sources.business_patterns import read_business_patterns
+from spatialjax.sources.config import Assumptions, BuildConfig, Files, Occupation, Sector
 from spatialjax.sources.delineation import read_delineation
 from spatialjax.sources.examples import EXAMPLES
 from spatialjax.sources.occupational_wages import mean_wages, read_occupational_wages
@@ -21,6 +42,8 @@ from spatialjax.sources.proportional_fitting import fit_margins
 from spatialjax.sources.shipments import mean_miles, read_shipments
 from spatialjax.sources.suppressed_cells import impute, scaled_to
 from spatialjax.sources.use_tables import read_use_table
+
+ROOT = Path(__file__).parents[1]
 
 
 class TestFolder:
@@ -70,6 +93,20 @@ class TestFolder:
         with pytest.raises(DataError, match=message):
             sj.invert(read_folder(tmp_path / "own"))
 
+    @pytest.mark.parametrize("cell", ["much", "1.5", ""])
+    def test_shares_of_land_are_read_and_checked(self, cell, tmp_path):
+        write_template(tmp_path / "own", "archipelago")
+        path = tmp_path / "own" / "sectors.csv"
+        data = read_folder(tmp_path / "own")
+        assert data["land_share"].sel(sector=["retail", "machines", "fish"]).values.tolist() == [0.08, 0.05, 0]
+        economy = sj.invert(data, spillover=sj.NoSpillover())
+        np.testing.assert_allclose(economy.land_share[:, 3], 0.05)
+        text = path.read_text()
+        assert ",0.08,false" in text
+        path.write_text(text.replace(",0.08,false", f",{cell},false"))
+        with pytest.raises(DataError, match=r"column land_share must hold zero or positive and below 1, but has line"):
+            read_folder(tmp_path / "own")
+
     def test_spreadsheets_of_other_countries(self, tmp_path):
         write_template(tmp_path / "own")
         path = tmp_path / "own" / "cities.csv"
@@ -91,29 +128,19 @@ class TestFolder:
         assert CliRunner().invoke(data_app, ["template", str(tmp_path / "own")]).exit_code == 1
 
 
-CBP = "fipstate,fipscty,naics,empflag,emp_nf,emp,qp1_nf,qp1,ap_nf,ap,est,n1_4,n5_9,n10_19,n20_49,n50_99,n100_249,\
-n250_499,n500_999,n1000,n1000_1,n1000_2,n1000_3,n1000_4,censtate,cencty"
-
-
-def cbp_row(county, naics, flag, noise, workers, sizes):
-    counts = [sizes.get(k, 0) for k in range(8)]
-    by_size = ",".join(map(str, counts))
-    return f"01,{county},{naics},{flag},{noise},{workers},G,1,G,1,{sum(counts)},{by_size},0,0,0,0,0,63,1"
-
-
 def write_cbp(path, rows):
-    path.write_text("\n".join([CBP, *rows]) + "\n")
+    path.write_text(csv_text(BUSINESS_PATTERNS, rows))
     return path
 
 
 class TestBusinessPatterns:
     ROWS = (
-        cbp_row("001", "------", "", "G", 1000, {0: 50}),
-        cbp_row("001", "31----", "", "H", 300, {0: 10}),
-        cbp_row("001", "311///", "", "G", 100, {0: 5}),
-        cbp_row("001", "332///", "B", "D", 0, {3: 2}),
-        cbp_row("001", "333///", "C", "D", 0, {5: 1}),
-        cbp_row("003", "44----", "C", "D", 0, {}),
+        business_patterns_row("01001", "------", "", "G", 1000, {0: 50}),
+        business_patterns_row("01001", "31----", "", "H", 300, {0: 10}),
+        business_patterns_row("01001", "311///", "", "G", 100, {0: 5}),
+        business_patterns_row("01001", "332///", "B", "D", 0, {3: 2}),
+        business_patterns_row("01001", "333///", "C", "D", 0, {5: 1}),
+        business_patterns_row("01003", "44----", "C", "D", 0, {}),
     )
 
     def test_suppressed_cells_add_up_to_what_is_published(self, tmp_path):
@@ -141,13 +168,19 @@ class TestBusinessPatterns:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            (cbp_row("001", "31----", "X", "G", 1, {}), r"co.txt.*\n.*column empflag must hold .* line 8: 'X'"),
-            (cbp_row("001", "31x---", "", "G", 1, {}), r"column naics must hold six digits.*line 8: '31x---'"),
             (
-                cbp_row("001", "21----", "", "G", "many", {}),
+                business_patterns_row("01001", "31----", "X", "G", 1, {}),
+                r"co.txt.*\n.*column empflag must hold .* line 8: 'X'",
+            ),
+            (
+                business_patterns_row("01001", "31x---", "", "G", 1, {}),
+                r"column naics must hold six digits.*line 8: '31x---'",
+            ),
+            (
+                business_patterns_row("01001", "21----", "", "G", "many", {}),
                 r"column emp must hold a number of workers.*line 8: 'many'",
             ),
-            (cbp_row("001", "311///", "", "G", 1, {}), r"line 8 repeats place 01001, industry 311"),
+            (business_patterns_row("01001", "311///", "", "G", 1, {}), r"line 8 repeats place 01001, industry 311"),
         ],
     )
     def test_bad_cells_are_named(self, row, message, tmp_path):
@@ -173,15 +206,15 @@ def workbook(path, sheets):
 
 
 def oews(path, areas, wages=(100_000, 40_000)):
-    head = ["PRIM_STATE", "AREA", "AREA_NAME", "OCC_CODE", "OCC_TITLE", "OCC_GROUP", "TOT_EMP", "EMP_PRSE", "A_MEAN"]
-    rows = []
-    for area in areas:
-        rows.append(["TX", area, "A", "00-0000", "All", "total", 5000, 1, 50000])
-        rows.append(["TX", area, "A", "11-0000", "Management", "major", 1000, 1, wages[0]])
-        rows.append(["TX", area, "A", "13-0000", "Business", "major", 500, 1, "*"])
-        rows.append(["TX", area, "A", "15-0000", "Computing", "major", "**", 1, 90000])
-        rows.append(["TX", area, "A", "41-0000", "Sales", "major", "2,000", 1, wages[1]])
-    return workbook(path, {"MSA_dl_1": [head, *rows]})
+    cells = [
+        ("00-0000", "All", "total", 5000, 50000),
+        ("11-0000", "Management", "major", 1000, wages[0]),
+        ("13-0000", "Business", "major", 500, "*"),
+        ("15-0000", "Computing", "major", "**", 90000),
+        ("41-0000", "Sales", "major", "2,000", wages[1]),
+    ]
+    rows = [metro_wages_row(area, "A", *cell) for area in areas for cell in cells]
+    return workbook(path, {"MSA_dl_1": [METRO_WAGES, *rows]})
 
 
 class TestAgencies:
@@ -226,17 +259,20 @@ class TestAgencies:
 
     def test_price_parities_and_shipments(self, tmp_path):
         path = tmp_path / "MARPP.csv"
-        head = "GeoFIPS,GeoName,Region,TableName,LineCode,Description,2011,2012\n"
-        path.write_text(f'{head} "10180","A, TX", ,MARPP,3,"Housing",80.0,(NA)\n"Note: see below"\n')
+        path.write_text(price_parities_text([2011, 2012], [("10180", "A, TX", (80.0, "(NA)"))]))
         assert read_price_parities(path, [2011, 2012])["10180"] == 80
-        path.write_text(f'{head} "10180","A, TX", ,MARPP,3,"Housing",80.0,low\n')
+        path.write_text(price_parities_text([2011, 2012], [("10180", "A, TX", (80.0, "low"))]))
         with pytest.raises(DataError, match="column 2012 must hold an index above 0, but has line 2: 'low'"):
             read_price_parities(path, [2011, 2012])
         cfs = tmp_path / "cfs.csv"
-        cfs.write_text(
-            "NAICS.id,COMM.id,VAL,TON,TMILE,AVGMILE,AVGMILE_S\nNAICS code,Commodity code,V,T,M,A,S\n"
-            "311,0000,100,1,1,200,2\n312,0000,300,1,1,400,S\n313,0000,5,1,1,S,S\n311,01,1,1,1,9,9\n"
-        )
+        rows = [
+            ["Meaning"] * len(SHIPMENTS),
+            shipments_row("311", "Food", 100, 200),
+            shipments_row("312", "Beverages", 300, 400),
+            shipments_row("313", "Textiles", 5, "S"),
+            shipments_row("311", "Food", 1, 9, commodity="01"),
+        ]
+        cfs.write_text(csv_text(SHIPMENTS, rows))
         assert mean_miles(read_shipments(cfs), ["311", "312", "313"]) == 350
 
     def test_delineation(self, tmp_path):
@@ -301,31 +337,43 @@ mean_wage = 30000.0
 
 @pytest.fixture
 def agencies(tmp_path):
-    kind = "Metropolitan Statistical Area"
-    (tmp_path / "list1.csv").write_text(
-        "CBSA Code,CBSA Title,Metropolitan/Micropolitan Statistical Area,FIPS State Code,FIPS County Code\n"
-        f"10180,Abel,{kind},01,001\n10420,Bob,{kind},01,003\n10420,Bob,{kind},01,005\n"
-    )
-    rows = [cbp_row("001", "31----", "", "G", 900, {}), cbp_row("003", "31----", "", "G", 500, {})]
-    rows += [cbp_row("001", "53----", "", "G", 60, {}), cbp_row("003", "53----", "B", "D", 0, {3: 1})]
-    rows += [cbp_row("001", "44----", "", "G", 500, {}), cbp_row("005", "44----", "", "G", 400, {})]
+    counties = [("01001", "10180", "Abel"), ("01003", "10420", "Bob"), ("01005", "10420", "Bob")]
+    (tmp_path / "list1.csv").write_text(csv_text(DELINEATION, [delineation_row(*county) for county in counties]))
+    rows = [
+        business_patterns_row("01001", "31----", "", "G", 900, {}),
+        business_patterns_row("01003", "31----", "", "G", 500, {}),
+        business_patterns_row("01001", "53----", "", "G", 60, {}),
+        business_patterns_row("01003", "53----", "B", "D", 0, {3: 1}),
+        business_patterns_row("01001", "44----", "", "G", 500, {}),
+        business_patterns_row("01005", "44----", "", "G", 400, {}),
+    ]
     write_cbp(tmp_path / "cbp14co.txt", rows)
     oews(tmp_path / "wages.xlsx", [10180, 10420])
-    (tmp_path / "use.csv").write_text(
-        "rowname,311,HS,44\n311,30,2,10\nHS,5,5,5\n44,10,5,10\n"
-        "V001,30,5,40\nV002,2,2,2\nV003,20,60,10\nTotal Industry Output,97,79,77\n"
-    )
-    (tmp_path / "rpp.csv").write_text("GeoFIPS,GeoName,LineCode,2014\n00000,US,3,100\n10180,A,3,90\n")
+    (tmp_path / "use.csv").write_text(csv_text(USE[0], USE[1:]))
+    parities = [("00000", "US", (100,)), ("10180", "A", (90,))]
+    (tmp_path / "rpp.csv").write_text(price_parities_text([2014], parities))
     (tmp_path / "places.csv").write_text("city,latitude,longitude\n10180,30,-90\n10420,35,-91\n")
-    (tmp_path / "industries.csv").write_text(
-        "NAICS,OCC_CODE,TOT_EMP\n"
-        + "".join(
-            f"{code},11-0000,{high}\n{code},41-0000,100\n"
-            for code, high in (("31-33", 50), ("530000", 20), ("44-45", 10))
-        )
-    )
+    shares = [("31-33", 50), ("530000", 20), ("44-45", 10)]
+    rows = [
+        industry_occupations_row(industry, "", code, "", "major", count)
+        for industry, high in shares
+        for code, count in (("11-0000", high), ("41-0000", 100))
+    ]
+    (tmp_path / "industries.csv").write_text(csv_text(INDUSTRY_OCCUPATIONS, rows))
     (tmp_path / "own.toml").write_text(CONFIG)
     return tmp_path
+
+
+USE = (
+    ("rowname", "311", "HS", "44"),
+    ("311", 30, 2, 10),
+    ("HS", 5, 5, 5),
+    ("44", 10, 5, 10),
+    ("V001", 30, 5, 40),
+    ("V002", 2, 2, 2),
+    ("V003", 20, 60, 10),
+    ("Total Industry Output", 97, 79, 77),
+)
 
 
 class TestBuilder:
@@ -363,10 +411,135 @@ class TestBuilder:
             ('use_codes = ["44"]', 'use_codes = ["99"]', "has no industry and commodity 99"),
             ("parity_years", "parity_year", "assumptions.parity_year: there is no such key"),
             ("uses_land = true", "", "uses_land must be true in exactly one sector"),
+            ('naics = ["44"]', "uses_land = true", "but is in homes, shops: .* land_share, in the data set"),
             ('title = "Two towns"', "title = [", "is not TOML"),
+            ("parity_years = [2014]", "parity_years = []", "assumptions.parity_years: .* at least 1 item"),
+            (
+                'places = "places.csv"',
+                'places = "towns.csv"',
+                r"own.toml: a file .*\n  - files.places: .*towns.csv: no such",
+            ),
+            ('use_codes = ["44"]', "", r"sector 2 has no value added \(its codes: none\)"),
+            ('missing_parity = "nation"', 'missing_parity = "nonmetropolitan"', "has no price parity of 00999"),
+            ("[files]", '[files]\ntable_sheets = ["1", "2"]', "as many table_sheets as use_tables"),
         ],
     )
     def test_refuses_by_name(self, agencies, old, new, message):
+        assert CONFIG.count(old)
         (agencies / "own.toml").write_text(CONFIG.replace(old, new, 1))
         with pytest.raises((DataError, ConfigError), match=message):
             build_from_config(agencies / "own.toml")
+
+    @pytest.mark.parametrize(
+        ("written", "message"),
+        [
+            (b"\x89HDF\r\n\x1a\n\xff\xfe", "is not a text file; a configuration is TOML"),
+            (b"title = " + b"9" * 5000, "is not TOML"),
+            (b"title = " + b"[" * 5000, "is not TOML"),
+            (None, "cannot be read: No such file"),
+        ],
+    )
+    def test_a_file_of_another_kind_is_no_configuration(self, written, message, tmp_path):
+        path = tmp_path / "data.nc"
+        if written is not None:
+            path.write_bytes(written)
+        result = CliRunner().invoke(data_app, ["build", str(path), "--out", str(tmp_path / "own.nc")])
+        assert result.exit_code == 1
+        assert message in " ".join(result.output.split())
+        assert "Traceback" not in result.output
+        with pytest.raises(ConfigError, match="data.nc"):
+            build_from_config(path)
+
+    def test_all_files_that_are_missing_are_named_at_once(self, agencies):
+        (agencies / "use.csv").unlink()
+        (agencies / "cbp14co.txt").unlink()
+        with pytest.raises(ConfigError) as caught:
+            build_from_config(agencies / "own.toml")
+        first, *lines = str(caught.value).splitlines()
+        assert first.startswith(
+            f"{agencies / 'own.toml'}: 2 files that it names are missing; put each where the key says"
+        )
+        assert lines == [
+            f"  - files.business_patterns: {agencies / 'cbp14co.txt'}: no such file",
+            f"  - files.use_tables: {agencies / 'use.csv'}: no such file",
+        ]
+
+    def test_sheets_of_a_workbook_are_years(self, agencies):
+        """A sheet a year, as the Bureau publishes; the mean over two years is that of two files."""
+        later = [USE[0], *((name, *(2 * x + 1 for x in row)) for name, *row in USE[1:])]
+        (agencies / "later.csv").write_text(csv_text(later[0], later[1:]))
+        sheets = {
+            year: [[None, "Name", *head[1:]], *([row[0], "A", *row[1:]] for row in rows)]
+            for year, (head, *rows) in (("2013", USE), ("2014", later))
+        }
+        workbook(agencies / "use.xlsx", {"ReadMe": [["about"]], **sheets})
+        used = 'use_tables = ["use.csv"]'
+
+        def shares(new):
+            (agencies / "own.toml").write_text(CONFIG.replace(used, new))
+            return build_from_config(agencies / "own.toml").data[["value_added_share", "input_share"]]
+
+        of_files = shares('use_tables = ["use.csv", "later.csv"]')
+        of_sheets = shares('use_tables = ["use.xlsx", "use.xlsx"]\ntable_sheets = ["2013", "2014"]')
+        xr.testing.assert_allclose(of_sheets, of_files, rtol=1e-14)
+
+
+class TestAgencyExample:
+    """`spatialjax data template --example agencies`: files in the agencies' layouts that build an economy."""
+
+    def test_builds_an_economy_by_the_commands_of_the_guide(self, tmp_path):
+        guide = (ROOT / "docs" / "own-data.md").read_text()
+        commands = ["data template agencies --example agencies", "data build agencies/build.toml --out mine.nc"]
+        commands.append("validate mine.nc")
+        assert "\n".join(f"spatialjax {command}" for command in commands) in guide
+        printed = ""
+        for command in commands:
+            done = subprocess.run(
+                [sys.executable, "-m", "spatialjax", *command.split()], cwd=tmp_path, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            printed += done.stdout
+        assert "mine.nc: a valid city economy (4 cities, 5 sectors, 2 occupations)" in printed
+        (shown,) = re.findall(r"^```text\n(Four made-up towns:.*?)```", guide, re.DOTALL | re.MULTILINE)
+        assert " ".join(shown.split()) in " ".join(printed.split())
+        data = sj.load_data(tmp_path / "mine.nc")
+        economy = sj.invert(data, spillover=sj.NoSpillover())
+        assert economy.mended == ()
+        np.testing.assert_allclose(sj.solve(economy).employment, data["employment"].sum("sector"), rtol=1e-7)
+
+    def test_what_is_withheld_is_imputed_within_what_is_published(self, tmp_path):
+        write_template(tmp_path / "own", "agencies")
+        built = build_from_config(tmp_path / "own" / "build.toml")
+        employment = built.data["employment"].sum("occupation")
+        made = employment.sel(city="90200", sector=["food", "machines"]).sum()
+        assert float(made) == pytest.approx(
+            9_000 + 21_500 + 9_000, rel=1e-9
+        )  # Birch County's, and Brook County's total
+        assert built.imputations["how"].tolist() == [
+            *["establishments+total"] * 2,
+            "establishments",
+            "nonmetropolitan",
+        ]
+
+    def test_every_file_is_in_the_configuration_and_the_guide(self):
+        files = agency_files()
+        guide = (ROOT / "docs" / "own-data.md").read_text()
+        for name in files.keys() - {"README.md", "build.toml"}:
+            assert f'"{name}"' in files["build.toml"], name
+            assert f"`{name}`" in guide, name
+
+
+class TestReference:
+    """Every key of a build is described, on the page of configurations."""
+
+    def test_every_key_has_a_description(self):
+        for section in (BuildConfig, Files, Assumptions, Sector, Occupation):
+            for name, field in section.model_fields.items():
+                assert field.description or name in ("files", "assumptions"), f"{section.__name__}.{name}"
+
+    @pytest.mark.parametrize("section", [Sector, Occupation])
+    def test_rows_of_tables_that_repeat_are_those_of_the_schema(self, section):
+        page = (ROOT / "docs" / "reference" / "configurations.md").read_text()
+        for name, field in section.model_fields.items():
+            (row,) = re.findall(rf"^\| `{name}` \|.*\| {re.escape(field.description)} \|$", page, re.MULTILINE)
+            assert row.count("|") == 5, row

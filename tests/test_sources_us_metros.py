@@ -1,9 +1,10 @@
 """The embedded data set "us-metros" rebuilt from the files behind it, where they are at hand."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from spatialjax.sources.build import build_from_config
@@ -14,6 +15,24 @@ SOURCES = ROOT.parent / "shared" / "data" / "us" / "sources"
 CONFIG = ROOT / "configs" / "data" / "us_metros.toml"
 
 
+def prepared(folder):
+    command = [sys.executable, str(ROOT / "tools" / "prepare_us_metros.py"), str(folder)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_files_that_no_agency_publishes_are_made_of_those_at_hand(tmp_path):
+    (tmp_path / "employment_by_metro_industry.csv").write_text("CBSA Code,food,chem\n01234,5.25,0\n")
+    (tmp_path / "metro_panel.csv").write_text("CBSA Code,title,lat,lon,pop_2011_15\n01234,A,30.5,-99.25,7\n")
+    done = prepared(tmp_path)
+    assert done.returncode == 2
+    assert "lacks acs2015_county_data.csv: docs/data.md says where" in done.stderr
+    (tmp_path / "acs2015_county_data.csv").write_text("CensusId,Professional,Employed\n1001,25,400\n")
+    assert prepared(tmp_path).returncode == 0
+    assert (tmp_path / "employment.csv").read_text() == "city,food,chem\n01234,5.25,0\n"
+    assert (tmp_path / "places.csv").read_text() == "city,title,latitude,longitude,population\n01234,A,30.5,-99.25,7\n"
+    assert (tmp_path / "occupation_shares.csv").read_text() == "county,workers,CNR,non-CNR\n01001,400,0.25,0.75\n"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     if not SOURCES.is_dir():
@@ -22,20 +41,8 @@ def built(tmp_path_factory):
     (folder / "sources").mkdir()
     for path in SOURCES.iterdir():
         (folder / "sources" / path.name).symlink_to(path)
-    rename = {"CBSA Code": "city", "lat": "latitude", "lon": "longitude", "pop_2011_15": "population"}
-    for name, source in (("employment", "employment_by_metro_industry"), ("places", "metro_panel")):
-        table = pd.read_csv(SOURCES / f"{source}.csv", dtype=str).rename(columns=rename)
-        table.to_csv(folder / "sources" / f"{name}.csv", index=False)
-    county = pd.read_csv(SOURCES / "acs2015_county_data.csv", dtype={"CensusId": str})
-    shares = pd.DataFrame(
-        {
-            "county": county["CensusId"].str.zfill(5),
-            "workers": county["Employed"],
-            "CNR": county["Professional"] / 100,
-            "non-CNR": 1 - county["Professional"] / 100,
-        }
-    )
-    shares.to_csv(folder / "sources" / "occupation_shares.csv", index=False)
+    done = prepared(folder / "sources")
+    assert done.returncode == 0, done.stderr
     (folder / CONFIG.name).write_text(CONFIG.read_text())
     return build_from_config(folder / CONFIG.name)
 

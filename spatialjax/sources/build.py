@@ -19,7 +19,7 @@ from spatialjax.sources.input_shares import national_shares
 from spatialjax.sources.occupational_wages import mean_wages, read_occupational_wages
 from spatialjax.sources.price_parities import NATION, NONMETROPOLITAN, read_price_parities
 from spatialjax.sources.suppressed_cells import OpenClasses
-from spatialjax.sources.tables import labels, numbers, read_csv
+from spatialjax.sources.tables import labels, numbers, read_csv, unique_rows
 from spatialjax.sources.use_tables import read_import_table, read_use_table
 
 Array = np.ndarray
@@ -138,9 +138,11 @@ def _local_minimum(config: BuildConfig, by_sector: pd.DataFrame) -> tuple[pd.Dat
 
 
 def _national_occupations(config: BuildConfig, occupations: dict[str, list[str]]) -> Array:
-    path = config.files.industry_occupations
+    found = config.files.industry_occupations
+    paths = found if isinstance(found, tuple) else (found,)
+    table = pd.concat([read_industry_occupations(path) for path in paths], ignore_index=True)
     industries = {sector.name: sector.naics for sector in config.sectors}
-    return national_shares_of_occupations(read_industry_occupations(path), industries, occupations, str(path))
+    return national_shares_of_occupations(table, industries, occupations, ", ".join(map(str, paths)))
 
 
 def _occupation_shares(config: BuildConfig, cities: list[str], counties, by_area: pd.DataFrame) -> Array:
@@ -164,6 +166,7 @@ def _occupation_shares(config: BuildConfig, cities: list[str], counties, by_area
 def _by_city(table, values: pd.DataFrame, cities: list[str], counties, path, weights: str | None) -> pd.DataFrame:
     """Values of a table by city, or means over the counties of each city (weighted, where there are weights)."""
     if "city" in table:
+        unique_rows(table, ["city"], path)
         found = values.set_axis(table["city"].to_numpy())
     else:
         if "county" not in table or counties is None:
@@ -243,7 +246,12 @@ def _parities(config: BuildConfig, cities: list[str]) -> tuple[Array, pd.DataFra
                 ],
             )
         code = NONMETROPOLITAN if assumed.missing_parity == "nonmetropolitan" else NATION
-        price = np.where(missing, found.get(code, np.nan) / 100, price)
+        other = float(found.get(code, np.nan)) / 100
+        if np.isnan(other):
+            raise DataError(
+                str(path), [f"has no price parity of {code} ({assumed.missing_parity}), which missing_parity asks for"]
+            )
+        price = np.where(missing, other, price)
         how = [assumed.missing_parity if gone else text for gone, text in zip(missing, how, strict=True)]
     rows = [n for n, text in enumerate(how) if text]
     return price, _rows(
@@ -253,8 +261,14 @@ def _parities(config: BuildConfig, cities: list[str]) -> tuple[Array, pd.DataFra
 
 def _shares(config: BuildConfig) -> tuple[Array, Array, int]:
     files = config.files
-    imports = [read_import_table(path) for path in files.import_tables] or [None] * len(files.use_tables)
-    tables = [(read_use_table(path), bought) for path, bought in zip(files.use_tables, imports, strict=True)]
+    sheets: Sequence[str | None] = files.table_sheets or [None] * len(files.use_tables)
+    used = [read_use_table(path, sheet=sheet) for path, sheet in zip(files.use_tables, sheets, strict=True)]
+    imports: Sequence[pd.DataFrame | None] = [None] * len(used)
+    if files.import_tables:
+        imports = [
+            read_import_table(path, sheet=sheet) for path, sheet in zip(files.import_tables, sheets, strict=True)
+        ]
+    tables = list(zip(used, imports, strict=True))
     land = [sector.uses_land for sector in config.sectors].index(True)
     codes = [sector.use_codes for sector in config.sectors]
     return national_shares(tables, codes, land, config.assumptions.surplus_to_land, str(files.use_tables[0]))
@@ -281,6 +295,10 @@ def _places(config: BuildConfig, cities: list[str], counties) -> dict[str, Array
     return found
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _described(config, data: xr.Dataset, imputations: pd.DataFrame, error: float, sweeps: int, negative: int) -> Built:
     for name, variable in VARIABLES.items():
         if name in data:
@@ -291,9 +309,9 @@ def _described(config, data: xr.Dataset, imputations: pd.DataFrame, error: float
         f"sectors, {float(data['employment'].sum()):,.0f} workers",
         f"employment by occupation: fitted to margins in {sweeps} sweeps, largest relative gap {error:.1e}; no cell of "
         "city, occupation and sector is observed",
-        f"input shares: {len(config.files.use_tables)} years, {negative} negative purchases set to 0",
+        f"input shares: {_counted(len(config.files.use_tables), 'year')}, {negative} negative purchases set to 0",
     ]
-    report += [f"{variable}: {count} cells imputed ({how})" for (variable, how), count in counted.items()]
+    report += [f"{variable}: {_counted(count, 'cell')} imputed ({how})" for (variable, how), count in counted.items()]
     data.attrs = {
         "title": config.title,
         "provenance": config.provenance,

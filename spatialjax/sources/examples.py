@@ -50,10 +50,11 @@ def minimal() -> xr.Dataset:
 
 
 def archipelago() -> xr.Dataset:
-    """Nine cities on islands, three occupations, eight sectors, of which three are neither traded nor housing.
+    """Nine cities on islands, three occupations, eight sectors: three neither traded nor housing, four that use land.
 
     The sectors that are not traded stand between those that are: only the data's names tell them apart. Distances are
-    given, for ships go round capes, and prices of local services are observed.
+    given, for ships go round capes, and prices of local services are observed. Retail, machines and care pay for land
+    of their own beside housing.
     """
     place, count = np.arange(9), 9
     size = 2_400_000 / (1 + place) ** 0.9
@@ -108,6 +109,7 @@ def archipelago() -> xr.Dataset:
             ),
             "value_added_share": ("sector", value_added),
             "distance_elasticity": ("sector", np.where(traded, [0, 1.1, 0, 0.8, 0, 0.5, 0, 1.0], np.nan)),
+            "land_share": ("sector", [0.08, 0.0, 0.0, 0.05, 0.0, 0.0, 0.03, 0.0]),
             "uses_land": ("sector", [name == "housing" for name in sectors]),
             "employment": (("city", "occupation", "sector"), np.round(use[None] * by_sector[:, None, :])),
             "wage": (("city", "occupation"), np.round(wage, 0)),

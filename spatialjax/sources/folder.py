@@ -223,7 +223,7 @@ def _missing_row(values, layout: LongTable, names: Mapping[str, Sequence[str]], 
 def _about(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # such as numbers of thousands of digits, or as many brackets
         raise DataError(str(path), [f"is not TOML: {error}"]) from error
 
 

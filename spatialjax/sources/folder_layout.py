@@ -21,7 +21,11 @@ CITIES, SECTORS, INPUT_SHARES = "cities.csv", "sectors.csv", "input_shares.csv"
 
 CITY_COLUMNS = {"latitude": "latitude", "longitude": "longitude", "housing_price": "housing_price"}
 """Columns of numbers of cities.csv, and the variables they are."""
-SECTOR_COLUMNS = {"value_added_share": "value_added_share", "distance_elasticity": "distance_elasticity"}
+SECTOR_COLUMNS = {
+    "value_added_share": "value_added_share",
+    "distance_elasticity": "distance_elasticity",
+    "land_share": "land_share",
+}
 """Columns of numbers of sectors.csv, and the variables they are."""
 SECTOR_TEXTS = {"label": "sector_label", "group": "sector_group"}
 """Columns of text of sectors.csv, and the variables they are."""

@@ -1,6 +1,7 @@
 """Employment by industry and occupation, national: Occupational Employment and Wage Statistics.
 
-nat3d_M20YY_dl.xlsx and its like, or a CSV file with the same columns.
+natsector_M20YY_dl.xlsx (two digits), nat3d_M20YY_dl.xlsx (three digits) and their like, or CSV files with the same
+columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,11 +37,14 @@ def read_industry_occupations(path: str | Path) -> pd.DataFrame:
         {
             "naics": table["NAICS"].map(_naics),
             "occupation": table["OCC_CODE"].str.replace(r"^(\d{2})(\d{4})$", r"\1-\2", regex=True),
-            "employment": numbers(
-                table, "TOT_EMP", path, wanted="workers, or **", holds=lambda x: np.isnan(x) | (x >= 0), marks=_UNKNOWN
-            ),
+            "employment": numbers(table, "TOT_EMP", path, wanted="workers, or **", holds=_workers, marks=_UNKNOWN),
         }
     )
+
+
+def _workers(x: np.ndarray) -> np.ndarray:
+    """Which numbers of workers there can be; unknown ones may be."""
+    return np.isnan(x) | (np.isfinite(x) & (x >= 0))
 
 
 def _naics(code: str) -> str:

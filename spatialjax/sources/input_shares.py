@@ -44,8 +44,12 @@ def national_shares(
     years = [_year(use, imports, industries, land, surplus_to_land, source) for use, imports in tables]
     value_added = np.mean([year[0] for year in years], axis=0)
     inputs = np.mean([year[1] for year in years], axis=0)
-    if (value_added <= 0).any():
-        raise DataError(source, [f"sector {j} has no value added" for j in np.flatnonzero(value_added <= 0)])
+    without = np.flatnonzero(~(value_added > 0)).tolist()
+    if without:
+        codes = [", ".join(industries[j]) or "none" for j in without]
+        raise DataError(
+            source, [f"sector {j} has no value added (its codes: {c})" for j, c in zip(without, codes, strict=True)]
+        )
     return value_added, inputs, sum(year[2] for year in years)
 
 
@@ -68,4 +72,5 @@ def _year(use: UseTable, imports, industries, land: int, surplus_to_land: float,
     value_added[land] += rent.sum()
     purchases[land] += np.where(elsewhere, rent, 0.0)
     total = value_added + purchases.sum(0)
-    return value_added / total, purchases / total, negative
+    with np.errstate(invalid="ignore"):  # a sector of nothing, which the caller refuses
+        return value_added / total, purchases / total, negative

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spatialjax.errors import DataError
 from spatialjax.sources.tables import labels, numbers, read_csv
 
 ALL_COMMODITIES = "0000"
@@ -51,8 +52,12 @@ def mean_miles(table: pd.DataFrame, industries: list[str]) -> float:
     """Mean miles of shipments of several industries: per shipment, were shipments of all of equal value.
 
     The survey publishes means over shipments by industry. They are averaged with values of shipments as weights, for
-    numbers of shipments are not published.
+    numbers of shipments are not published. Industries without numbers are left out; NaN where all are.
+
+    **Raises:** `DataError` for an industry that the table has no row of.
     """
+    if missing := [industry for industry in industries if industry not in table.index]:
+        raise DataError("table of shipments", [f"has no row of industry {', '.join(missing)}: name others"])
     rows = table.loc[industries]
     rows = rows[rows["miles"].notna() & rows["value"].notna()]
     return float((rows["miles"] * rows["value"]).sum() / rows["value"].sum()) if len(rows) else np.nan
