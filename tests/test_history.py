@@ -565,6 +565,10 @@ def test_statements_are_judged_by_their_numbers(found, past, target, steps):
     value = bare.contributions["log_welfare"][bare.steps.index("occupational shares")][0]
     np.testing.assert_allclose(loss["value"], value, rtol=1e-12)
     assert loss["holds"] == (value < 0)
+    grew = said[said["statement"].str.contains("technology grew more")].iloc[0]
+    workers = np.asarray(found.stages[1 + found.steps.index("skill-biased technology")].employment)
+    share = workers[:, 0] / workers.sum(1)
+    np.testing.assert_allclose(grew["value"], np.corrcoef(share, np.arange(CITIES))[0, 1], rtol=1e-10)
     assert history_statements({True: found}, tables, technology).empty
 
 

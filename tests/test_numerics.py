@@ -201,6 +201,27 @@ class TestWholeNewton:
         assert int(none.evaluations) == 0
         np.testing.assert_array_equal(none.at.state, at.state)
 
+    def one_step(self, evaluate, start):
+        at = Iterate(jnp.array([[start]]), evaluate(jnp.array([[start]])))
+        return krylov_step(
+            evaluate, at, jnp.ones((1, 1, 1)), wanted=jnp.asarray(True), max_evaluations=jnp.asarray(500)
+        )
+
+    def test_a_step_is_whole_where_that_helps_and_no_longer_than_needed_where_not(self):
+        straight = self.one_step(lambda x: -x, 0.5)
+        assert bool(straight.accepted)
+        assert float(straight.at.state[0, 0]) == pytest.approx(0.0, abs=1e-12)
+        # Newton's step leads 3.6 to the other side, a step of one log point no nearer, half of that to the root.
+        bent = self.one_step(lambda x: -jnp.arctan(10 * x), 0.5)
+        assert bool(bent.accepted)
+        assert float(bent.at.state[0, 0]) == pytest.approx(0.0, abs=1e-12)
+
+    def test_a_step_of_which_no_part_helps_is_not_taken(self):
+        step = self.one_step(lambda x: -jnp.arctan(1e5 * x), 0.03)
+        assert not bool(step.accepted)
+        assert float(step.at.state[0, 0]) == 0.03
+        assert float(step.norm) == float(step.norm_before)
+
     def test_a_step_keeps_to_the_limit_of_evaluations(self, problem):
         args, start = problem
         evaluate = lambda x: coupled_signs({"x": x[:, 0]}, args)["x"][:, None]  # noqa: E731

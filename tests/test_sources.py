@@ -274,6 +274,8 @@ class TestAgencies:
         ]
         cfs.write_text(csv_text(SHIPMENTS, rows))
         assert mean_miles(read_shipments(cfs), ["311", "312", "313"]) == 350
+        with pytest.raises(DataError, match="has no row of industry 999: name others"):
+            mean_miles(read_shipments(cfs), ["311", "999"])
 
     def test_delineation(self, tmp_path):
         path = tmp_path / "list1.csv"
@@ -449,6 +451,21 @@ class TestBuilder:
         assert "Traceback" not in result.output
         with pytest.raises(ConfigError, match="data.nc"):
             build_from_config(path)
+
+    def test_a_city_that_is_there_twice_is_named(self, agencies):
+        with open(agencies / "places.csv", "a") as places:
+            places.write("10420,36,-92\n")
+        with pytest.raises(DataError, match=r"places\.csv: 1 problem\n.*line 4 repeats 10420"):
+            build_from_config(agencies / "own.toml")
+
+    def test_infinitely_many_workers_are_refused_by_file_and_column(self, agencies):
+        path = agencies / "industries.csv"
+        text = path.read_text()
+        row = next(line for line in text.splitlines() if "11-0000" in line)
+        path.write_text(text.replace(row, row.replace(",50,", ",inf,"), 1))
+        assert "inf" in path.read_text()
+        with pytest.raises(DataError, match=r"industries\.csv: 1 problem\n.*column TOT_EMP must hold workers.*'inf'"):
+            build_from_config(agencies / "own.toml")
 
     def test_all_files_that_are_missing_are_named_at_once(self, agencies):
         (agencies / "use.csv").unlink()
